@@ -1,0 +1,1 @@
+"""The default ONNX domain (ai.onnx), one operator per file."""

@@ -16,7 +16,13 @@ from rooftune.quantities import Unknown
 
 __all__ = ["file_name", "find", "known_operators", "work_of"]
 
-_FOLDERS = {"": "standard", "ai.onnx": "standard", "com.microsoft": "microsoft", "com.ms.internal.nhwc": "microsoft"}
+_FOLDERS = {
+    "": "standard",
+    "ai.onnx": "standard",
+    "com.microsoft": "microsoft",
+    "com.ms.internal.nhwc": "microsoft",
+    "com.microsoft.nchwc": "nchwc",
+}
 
 
 def file_name(op_type: str) -> str:
@@ -53,7 +59,7 @@ def _declared(module: Any) -> Iterator[Operator]:
 def known_operators() -> tuple[Operator, ...]:
     """Every operator with a formula, in the order of domain and name."""
     found: list[Operator] = []
-    for folder in ("standard", "microsoft"):
+    for folder in dict.fromkeys(_FOLDERS.values()):
         package = importlib.import_module(f"rooftune.ops.{folder}")
         for info in pkgutil.iter_modules(package.__path__):
             found += _declared(importlib.import_module(f"{package.__name__}.{info.name}"))

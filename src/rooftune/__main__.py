@@ -1,0 +1,5 @@
+"""`python -m rooftune`."""
+
+from rooftune.cli import main
+
+main()

@@ -1,0 +1,101 @@
+"""The tensors of a model as the analysis sees them: type, size, and whether they are known before the run."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import onnx_ir
+
+from rooftune.graph.identity import weight_key, weights_of
+from rooftune.graph.model import Model
+from rooftune.graph.types import value_type
+from rooftune.ops import TensorType, ValueType
+from rooftune.quantities import DType, Maybe
+
+__all__ = ["Tensor", "TensorTable", "shared_storage"]
+
+_NEVER_FOLDED = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+# weights stay quantised in memory and are dequantised by the kernel that reads them
+_NEVER_FOLDED |= {"DequantizeLinear", "QuantizeLinear"}
+_RUNS_GRAPHS = {"If", "Loop", "Scan", "SequenceMap"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One value of the graph. `constant` ones are weights: initialisers or computed from them alone."""
+
+    name: str
+    type: ValueType
+    constant: bool = False
+    is_input: bool = False
+    is_output: bool = False
+
+    @property
+    def bytes(self) -> Maybe:
+        return self.type.bytes
+
+
+class TensorTable:
+    """Tensors by value, each worked out once."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._tensors: dict[int, Tensor] = {}
+        self._folded: dict[int, bool] = {}
+        self._keep: list[object] = []  # ids are only unique while their objects live
+
+    def inside(self) -> TensorTable:
+        """A table for nodes that exist only for the moment, such as an expanded function body."""
+        return TensorTable(self.model)
+
+    def tensor(self, value: onnx_ir.Value) -> Tensor:
+        found = self._tensors.get(id(value))
+        if found is None:
+            found = Tensor(
+                name=value.name or "",
+                type=value_type(value) or TensorType(DType.FLOAT32, None, value.name or ""),
+                constant=self._is_constant(value),
+                is_input=value.is_graph_input() and not value.is_initializer(),
+                is_output=value.is_graph_output(),
+            )
+            self._tensors[id(value)] = found
+            self._keep.append(value)
+        return found
+
+    def _is_constant(self, value: onnx_ir.Value) -> bool:
+        if value.is_initializer():
+            return True
+        producer = value.producer()
+        return producer is not None and self.is_folded(producer)
+
+    def is_folded(self, node: onnx_ir.Node) -> bool:
+        """True for nodes every engine computes at load time: all their inputs are constants."""
+        known = self._folded.get(id(node))
+        if known is None:
+            known = self._works_on_constants_only(node)
+            self._folded[id(node)] = known
+            self._keep.append(node)
+        return known
+
+    def _works_on_constants_only(self, node: onnx_ir.Node) -> bool:
+        if node.op_type in _NEVER_FOLDED or node.op_type in _RUNS_GRAPHS:
+            return False
+        return all(
+            v is None or v.is_initializer() or (v.producer() is not None and self._folded_producer(v))
+            for v in node.inputs
+        )
+
+    def _folded_producer(self, value: onnx_ir.Value) -> bool:
+        producer = value.producer()
+        return producer is not None and self._folded.get(id(producer), False)
+
+
+def shared_storage(model: Model) -> dict[str, str]:
+    """Weights that are one piece of memory under several names: each name → the first of them."""
+    first: dict[Hashable, str] = {}
+    shared: dict[str, str] = {}
+    for value in weights_of(model.ir.graph):
+        name = value.name or ""
+        shared[name] = first.setdefault(weight_key(value), name)
+    return shared

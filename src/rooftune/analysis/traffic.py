@@ -1,0 +1,101 @@
+"""What a kernel moves, and from how far: the tensors at its border with their reuse distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rooftune.analysis.groups import Kernel
+from rooftune.analysis.tensors import Tensor
+from rooftune.ops.types import add_up
+from rooftune.quantities import Maybe, Unknown
+
+__all__ = ["Access", "kernel_accesses", "reuse_distances"]
+
+
+@dataclass(frozen=True)
+class Access:
+    """One tensor crossing the border of a kernel. `role`: `input`, `weight` or `output`."""
+
+    tensor: Tensor
+    key: str  # tensors that share memory share the key
+    role: str
+    bytes: Maybe
+
+
+def kernel_accesses(kernel: Kernel, storage: Mapping[str, str]) -> tuple[Access, ...]:
+    """Tensors a kernel reads from and writes to memory; what passes between its own nodes is free.
+
+    Views move nothing and folded nodes run before the first inference. A tensor two nodes of the kernel read is
+    read once. Where nobody knows an operator's work its whole inputs and outputs count.
+    """
+    if kernel.kind != "compute":
+        return ()
+    made = {t.name for n in kernel.nodes for t in n.outputs if t is not None}
+    found: dict[str, Access] = {}
+    last = kernel.nodes[-1]
+    for node in kernel.nodes:
+        reads = () if isinstance(node.work, Unknown) else (node.work.reads or ())
+        for position, tensor in enumerate(node.inputs):
+            if tensor is None or tensor.name in made:
+                continue
+            size = reads[position] if position < len(reads) else tensor.bytes
+            key = storage.get(tensor.name, tensor.name)
+            known = found.get(key)
+            if known is None or _less(known.bytes, size):
+                found[key] = Access(tensor, key, "weight" if tensor.constant else "input", size)
+        writes = () if isinstance(node.work, Unknown) else (node.work.writes or ())
+        for position, tensor in enumerate(node.outputs):
+            if tensor is None or (node is not last and tensor.name not in kernel.kept):
+                continue
+            size = writes[position] if position < len(writes) else tensor.bytes
+            key = storage.get(tensor.name, tensor.name)
+            found[f"{key}→"] = Access(tensor, key, "output", size)
+    return tuple(found.values())
+
+
+def _less(a: Maybe, b: Maybe) -> bool:
+    return isinstance(a, int) and isinstance(b, int) and a < b
+
+
+def fused_bytes(accesses: Sequence[Access]) -> Maybe:
+    """Bytes at the border of a kernel."""
+    return add_up(a.bytes for a in accesses)
+
+
+def reuse_distances(schedule: Sequence[Sequence[tuple[str, int]]]) -> list[list[int]]:
+    """Bytes of distinct tensors touched since each access's tensor was last touched, that tensor included.
+
+    `schedule` holds per kernel the (tensor, bytes) it touches; the model is taken to run again and again, so the
+    weights were last touched in the run before. The LRU stack distance, with a Fenwick tree over the accesses.
+    """
+    accesses = [(kernel, slot, key, size) for kernel, row in enumerate(schedule) for slot, (key, size) in enumerate(row)]
+    count = len(accesses)
+    tree = [0] * (2 * count + 1)
+
+    def add(position: int, amount: int) -> None:
+        position += 1
+        while position < len(tree):
+            tree[position] += amount
+            position += position & -position
+
+    def total(position: int) -> int:
+        """Sum of the entries before `position`."""
+        result = 0
+        while position > 0:
+            result += tree[position]
+            position -= position & -position
+        return result
+
+    last: dict[str, tuple[int, int]] = {}
+    distances: list[list[int]] = [[0] * len(row) for row in schedule]
+    for time in range(2 * count):
+        kernel, slot, key, size = accesses[time % count]
+        before = last.get(key)
+        if before is not None:
+            if time >= count:
+                distances[kernel][slot] = total(time) - total(before[0] + 1) + size
+            add(before[0], -before[1])
+        add(time, size)
+        last[key] = (time, size)
+    return distances

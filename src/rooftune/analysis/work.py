@@ -1,0 +1,156 @@
+"""The work of every node of a model: types from the graph, formulas from `ops`, bodies added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir
+
+from rooftune.analysis.tensors import Tensor, TensorTable
+from rooftune.graph.functions import function_body
+from rooftune.graph.model import Model
+from rooftune.ops import Work, find, work_of
+from rooftune.quantities import Maybe, Unknown
+
+__all__ = ["NodeWork", "attributes_of", "model_work", "node_work"]
+
+_FUNCTION_DEPTH = 16
+
+
+@dataclass(frozen=True)
+class NodeWork:
+    """One node of the graph with its work.
+
+    `inputs` and `outputs` keep their ONNX positions; absent optional ones are None. `folded` nodes compute
+    from constants alone: every engine runs them once at load time, so they count for nothing at run time.
+    `view` nodes give their output the input's memory.
+    """
+
+    name: str
+    op: str
+    domain: str
+    work: Work | Unknown
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor | None, ...]
+    folded: bool = False
+    view: bool = False
+    attributes: Mapping[str, Any] | None = None
+
+    @property
+    def bytes_by_role(self) -> dict[str, Maybe]:
+        """Bytes read as input, read as weight and written as output; `Unknown` where a size is."""
+        if isinstance(self.work, Unknown):
+            return {"input": self.work, "weight": self.work, "output": self.work}
+        roles: dict[str, Maybe] = {"input": 0, "weight": 0, "output": self.work.bytes_written}
+        for tensor, size in zip(self.inputs, self.work.reads or (), strict=False):
+            if tensor is None:
+                continue
+            role = "weight" if tensor.constant else "input"
+            so_far = roles[role]
+            roles[role] = so_far if isinstance(so_far, Unknown) else size if isinstance(size, Unknown) else so_far + size
+        return roles
+
+
+def model_work(model: Model) -> tuple[NodeWork, ...]:
+    """Work of every node of the main graph, in execution order; never raises for a node it does not know."""
+    table = TensorTable(model)
+    return tuple(node_work(node, table) for node in model.ir.graph)
+
+
+def node_work(node: onnx_ir.Node, table: TensorTable) -> NodeWork:
+    """Work of one node: its own formula, the sum of its function body, or of the graphs it runs."""
+    inputs = tuple(None if v is None else table.tensor(v) for v in node.inputs)
+    # an optional output nobody reads, such as the mask of a Dropout, is not made
+    outputs = tuple(table.tensor(v) if i == 0 or v.uses() or v.is_graph_output() else None for i, v in enumerate(node.outputs))
+    folded = table.is_folded(node)
+    described = find(node.domain, node.op_type)
+    attributes = attributes_of(node)
+    work: Work | Unknown
+    if folded:
+        # computed once when the model is loaded; the result is a weight to whoever reads it
+        work = Work(reads=tuple(0 for _ in inputs), writes=tuple(0 for _ in outputs))
+    elif described is not None:
+        types = [None if t is None else t.type for t in inputs]
+        work = work_of(node.domain, node.op_type, attributes, types, [None if t is None else t.type for t in outputs])
+    else:
+        work = _work_of_parts(node, table, inputs, outputs)
+    return NodeWork(
+        name=node.name or "",
+        op=node.op_type,
+        domain=node.domain,
+        work=work,
+        inputs=inputs,
+        outputs=outputs,
+        folded=folded,
+        view=described is not None and described.is_view,
+        attributes=attributes,
+    )
+
+
+def _work_of_parts(
+    node: onnx_ir.Node,
+    table: TensorTable,
+    inputs: Sequence[Tensor | None],
+    outputs: Sequence[Tensor | None],
+    depth: int = 0,
+) -> Work | Unknown:
+    from rooftune.analysis.control_flow import control_flow_work
+
+    inside = control_flow_work(node, table)
+    if inside is None:
+        body = None if depth > _FUNCTION_DEPTH else function_body(node, table.model.opset, table.model.ir.functions)
+        if body is None:
+            return Unknown(f"no formula for {node.domain or 'ai.onnx'}::{node.op_type}")
+        inside = sum_of_nodes(body, table.inside())
+    if isinstance(inside, Unknown):
+        return inside
+    # what passes between the parts stays inside; the node moves its own inputs and outputs
+    return Work(
+        macs=inside.macs,
+        padding_macs=inside.padding_macs,
+        elementwise=inside.elementwise,
+        format=inside.format,
+        reads=tuple(0 if t is None else t.bytes for t in inputs),
+        writes=tuple(0 if t is None else t.bytes for t in outputs),
+    )
+
+
+def sum_of_nodes(nodes: Sequence[onnx_ir.Node], table: TensorTable) -> Work | Unknown:
+    """Arithmetic of several nodes added up; the first unknown part makes the sum unknown."""
+    parts = []
+    for node in nodes:
+        part = node_work(node, table).work
+        if isinstance(part, Unknown):
+            return Unknown(f"{node.op_type} inside: {part.reason}")
+        parts.append(part)
+    return add_works(parts)
+
+
+def add_works(parts: Sequence[Work]) -> Work:
+    """Arithmetic of several works added up; bytes are left to the caller, who knows what stays inside."""
+    elementwise: dict[str, Any] = {}
+    for part in parts:
+        for kind, count in part.elementwise.items():
+            elementwise[kind] = elementwise.get(kind, 0) + count
+    heaviest = max(parts, key=lambda p: p.macs if isinstance(p.macs, int) else 0, default=None)
+    return Work(
+        macs=sum((p.macs for p in parts), start=0),
+        padding_macs=sum((p.padding_macs for p in parts), start=0),
+        elementwise=elementwise,
+        format=heaviest.format if heaviest is not None else None,
+    )
+
+
+def attributes_of(node: onnx_ir.Node) -> dict[str, Any]:
+    """Plain values of a node's attributes; graphs, tensors and references to function attributes are left out."""
+    plain = (
+        onnx_ir.AttributeType.INT,
+        onnx_ir.AttributeType.INTS,
+        onnx_ir.AttributeType.FLOAT,
+        onnx_ir.AttributeType.FLOATS,
+        onnx_ir.AttributeType.STRING,
+        onnx_ir.AttributeType.STRINGS,
+    )
+    return {a.name: a.value for a in node.attributes.values() if a.type in plain and not a.is_ref()}

@@ -1,0 +1,85 @@
+"""The `rooftune` command: its subcommands, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+import traceback
+from typing import Annotated
+
+import click
+import typer
+
+from rooftune import __version__
+from rooftune.errors import RooftuneError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="rooftune",
+    help="Makes a trained model run as fast as its machine allows, and shows the proof.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"rooftune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind an error.")] = False,
+) -> None:
+    os.environ["ROOFTUNE_DEBUG"] = "1" if debug or os.environ.get("ROOFTUNE_DEBUG") == "1" else "0"
+
+
+def _collect() -> None:
+    """Import every command file; each registers itself on `app`."""
+    from rooftune.cli import commands
+
+    for module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda m: m.name):
+        importlib.import_module(f"{commands.__name__}.{module.name}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the console script; ends the process with the documented exit code."""
+    # --debug is understood anywhere on the line
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in given:
+        given.remove("--debug")
+        given.insert(0, "--debug")
+    _collect()
+    try:
+        code = app(args=given, prog_name="rooftune", standalone_mode=False)
+    except RooftuneError as error:
+        _complain(str(error))
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("rooftune: stopped", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        _complain(f"{error.strerror or error}: {error.filename or ''} — check the path, its permissions and free space")
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(text: str) -> None:
+    if os.environ.get("ROOFTUNE_DEBUG") == "1":
+        traceback.print_exc()
+    print(f"rooftune: error: {' '.join(text.split())}", file=sys.stderr)

@@ -1,0 +1,56 @@
+"""`rooftune analyze MODEL`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rooftune.cli.app import app
+from rooftune.cli.options import (
+    BackendGroups,
+    Batch,
+    Json,
+    MachineName,
+    ModelPath,
+    NumberFormat,
+    Shapes,
+    Threads,
+    read_shapes,
+)
+from rooftune.cli.screen import ScreenProgress, print_json, print_record, warn
+
+
+@app.command()
+def analyze(
+    model: ModelPath,
+    machine: MachineName = "host",
+    threads: Threads = None,
+    shape: Shapes = None,
+    batch: Batch = None,
+    groups: BackendGroups = "onnxruntime",
+    number_format: NumberFormat = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the HTML page here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Where every operator stands under the machine's roof, and what the model costs."""
+    from rooftune.pipeline.analyze import analysis_record, analyze_on
+    from rooftune.pipeline.prepare import open_machine, open_model
+
+    loaded = open_model(model, shapes=read_shapes(shape), batch=batch)
+    warn(loaded.warnings)
+    target = open_machine(machine, ScreenProgress())
+    result = analyze_on(loaded, target, threads, groups, number_format)
+    settings = {"threads": result.threads, "machine": machine, "groups": groups, "format": result.format}
+    record = analysis_record(loaded, target, result, ["rooftune", *sys.argv[1:]], settings).to_json()
+    if report is not None:
+        from rooftune.report.html import write_html
+
+        write_html(record, report)
+        print(f"rooftune: report written to {report}", file=sys.stderr)
+    if as_json:
+        print_json({**record["analysis"], "model": record["model"], "verdict": record["verdict"]})
+    else:
+        print_record(record)

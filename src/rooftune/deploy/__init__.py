@@ -1,0 +1,1 @@
+"""From one optimised model to something that runs elsewhere: the run folder."""

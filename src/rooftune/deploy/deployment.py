@@ -1,0 +1,152 @@
+"""`deployment.toml`: how the model is to be run, and the callable that runs it so."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from rooftune.errors import InputError
+from rooftune.execute.backend import Candidate, LoadedModel, TensorSpec, find_backend
+from rooftune.protocols import Arrays
+from rooftune.records import write_text_atomically
+
+__all__ = ["Deployment", "Running", "load", "read_deployment", "write_deployment"]
+
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Backend, settings, threads, precision and the shapes the open dimensions were bound to."""
+
+    backend: str
+    settings: Mapping[str, Any]
+    threads: int
+    concurrency: int = 1
+    label: str = ""
+    precision: str = "fp32"
+    model: str = "model.onnx"
+    input_shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    @property
+    def candidate(self) -> Candidate:
+        return Candidate(self.backend, self.settings, self.threads, self.concurrency, self.label)
+
+
+def write_deployment(deployment: Deployment, folder: Path) -> None:
+    """Write `deployment.toml`."""
+    data = {
+        "schema": 1,
+        "model": deployment.model,
+        "backend": deployment.backend,
+        "precision": deployment.precision,
+        "threads": deployment.threads,
+        "instances": 1,
+        "concurrency": deployment.concurrency,
+        "label": deployment.label,
+        "settings": dict(deployment.settings),
+        "input_shapes": {name: list(shape) for name, shape in deployment.input_shapes.items()},
+    }
+    write_text_atomically(folder / "deployment.toml", tomli_w.dumps(data))
+
+
+def read_deployment(folder: Path) -> Deployment:
+    """Read `deployment.toml` of a run folder; InputError says what is wrong with it."""
+    file = folder / "deployment.toml"
+    remedy = "give a run folder written by `rooftune optimize`"
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise InputError(f"{file} is larger than {_LARGEST} bytes", remedy)
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{folder} has no deployment.toml", remedy) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
+        raise InputError(f"{file} cannot be read ({why})", remedy) from None
+    try:
+        deployment = Deployment(
+            backend=str(data["backend"]),
+            settings=dict(data["settings"]),
+            threads=int(data["threads"]),
+            concurrency=int(data.get("concurrency", 1)),
+            label=str(data.get("label", "")),
+            precision=str(data.get("precision", "fp32")),
+            model=str(data.get("model", "model.onnx")),
+            input_shapes={str(k): [int(d) for d in v] for k, v in data.get("input_shapes", {}).items()},
+        )
+    except (KeyError, TypeError, ValueError) as why:
+        raise InputError(f"{file} lacks or garbles {why}", remedy) from None
+    inside = (folder / deployment.model).resolve()
+    if folder.resolve() not in inside.parents:
+        raise InputError(f"{file} names a model outside its folder: {deployment.model}", remedy)
+    if not inside.is_file():
+        raise InputError(f"{folder} has no {deployment.model}", remedy)
+    return deployment
+
+
+class Running:
+    """A deployed model, ready to be called: a mapping from input name to array in, a dict from output name out."""
+
+    def __init__(self, model: LoadedModel, deployment: Deployment) -> None:
+        self._model = model
+        self.deployment = deployment
+
+    def __call__(self, inputs: Arrays) -> dict[str, Any]:
+        """Run once. InputError names an input that is missing, unknown, or of wrong rank or element type."""
+        return self._model.run(_checked(inputs, self._model.inputs))
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Element type and shape of every input, by name."""
+        return self._model.inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """Element type and shape of every output, by name."""
+        return self._model.outputs
+
+    def close(self) -> None:
+        """Free the engine's memory; the model cannot be called afterwards."""
+        self._model.close()
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _checked(inputs: Arrays, expected: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    remedy = "the model takes " + ", ".join(f"{n}: {s.dtype}{list(s.shape)}" for n, s in expected.items())
+    if not isinstance(inputs, Mapping):
+        raise InputError(f"expected a mapping from input name to array, found {type(inputs).__name__}", remedy)
+    for name in expected:
+        if name not in inputs:
+            raise InputError(f"input {name!r} is missing", remedy)
+    arrays: dict[str, Any] = {}
+    for name, given in inputs.items():
+        if name not in expected:
+            raise InputError(f"{name!r} is no input of the model", remedy)
+        array, spec = np.asarray(given), expected[name]
+        if spec.dtype != "string" and array.dtype != spec.dtype:
+            raise InputError(f"input {name!r} has element type {array.dtype}, expected {spec.dtype}", remedy)
+        fits = array.ndim == len(spec.shape) and all(
+            not isinstance(want, int) or want == found for want, found in zip(spec.shape, array.shape, strict=False)
+        )
+        if not fits:
+            raise InputError(f"input {name!r} has shape {list(array.shape)}, expected {list(spec.shape)}", remedy)
+        arrays[name] = array
+    return arrays
+
+
+def load(folder: str | Path) -> Running:
+    """Load the run folder that `rooftune optimize` left, with the backend, settings and threads it chose."""
+    path = Path(folder)
+    deployment = read_deployment(path)
+    backend = find_backend(deployment.backend)
+    return Running(backend.load(path / deployment.model, deployment.candidate, deployment.input_shapes), deployment)

@@ -1,0 +1,1 @@
+"""Who runs a model, and the clock: engines in processes of their own, fair races, profiles."""

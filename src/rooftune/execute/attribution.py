@@ -1,0 +1,287 @@
+"""Which source operators a kernel computes, told from the tensors, names and weights it shares with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["LAYOUT_TYPES", "Attribution", "EngineNode", "SourceGraph", "SourceNode", "attribute"]
+
+LAYOUT_TYPES = frozenset({"ReorderInput", "ReorderOutput", "Reorder"})
+"""Kernels that only change how a tensor lies in memory; no model contains them."""
+
+_MOVING_TYPES = LAYOUT_TYPES | {"Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Convert"}
+"""Kernels that are layout changes of the engine's own unless the model asks for them in that place."""
+
+
+@dataclass(frozen=True)
+class SourceNode:
+    """A node of the model given; `name` is what reports call it, `label` what the file calls it ("" for unnamed)."""
+
+    name: str
+    type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class EngineNode:
+    """Something the engine runs.
+
+    inputs, outputs  tensor names where the engine keeps the model's, its own otherwise
+    hints            names of source nodes or tensors it is said to come from
+    closed           True when its output is that of the last node hinted at: nothing after it was fused in
+    """
+
+    key: str
+    type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    hints: tuple[str, ...] = ()
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Names of source nodes in the order of the model, and how they were found (see `Kernel.how`)."""
+
+    nodes: tuple[str, ...] = ()
+    how: str = ""
+
+
+@dataclass
+class SourceGraph:
+    """The nodes of a model in an order in which they can run, with the look-ups attribution needs."""
+
+    nodes: Sequence[SourceNode]
+    constants: frozenset[str]  # names of initialisers
+    producer: dict[str, int] = field(init=False, default_factory=dict)
+    labelled: dict[str, int] = field(init=False, default_factory=dict)
+    constant_nodes: set[int] = field(init=False, default_factory=set)
+    constant_users: dict[str, set[int]] = field(init=False, default_factory=dict)
+    consumers: dict[int, list[int]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ambiguous: set[str] = set()
+        # for every constant tensor the initialisers it is computed from
+        origins: dict[str, set[str]] = {name: {name} for name in self.constants}
+        for index, node in enumerate(self.nodes):
+            self.producer.update(dict.fromkeys((o for o in node.outputs if o), index))
+            if node.label in self.labelled:
+                ambiguous.add(node.label)
+            elif node.label:
+                self.labelled[node.label] = index
+            given = [i for i in node.inputs if i]
+            if node.type != "If" and all(i in origins for i in given):
+                self.constant_nodes.add(index)
+                merged = set().union(*(origins[i] for i in given)) if given else set()
+                origins.update({o: merged for o in node.outputs if o})
+                continue
+            for name in given:
+                if name in origins:
+                    for origin in origins[name] | {name}:
+                        self.constant_users.setdefault(origin, set()).add(index)
+                elif name in self.producer:
+                    self.consumers.setdefault(self.producer[name], []).append(index)
+        for label in ambiguous:
+            del self.labelled[label]
+
+    def data_inputs(self, index: int) -> list[tuple[str, int]]:
+        """Inputs of a node computed by nodes that run, each with its producer."""
+        found = ((name, self.producer[name]) for name in self.nodes[index].inputs if name in self.producer)
+        return [(name, producer) for name, producer in found if producer not in self.constant_nodes]
+
+    def resolve(self, hint: str) -> int | None:
+        """The node a name speaks of: its label, one of its outputs, or either with something appended to it."""
+        while hint:
+            if hint in self.labelled:
+                return self.labelled[hint]
+            if hint in self.producer:
+                return self.producer[hint]
+            hint = hint.rpartition("/")[0]
+        return None
+
+
+def attribute(source: SourceGraph, engine: Sequence[EngineNode]) -> dict[str, Attribution]:
+    """For every engine node (in the order it runs) the source nodes it computes.
+
+    1. A kernel owns the nodes whose output tensors it writes, looking through the engine's own layout changes;
+    2. else the nodes its name speaks of; 3. else the nodes that use its weights.
+    Nodes nobody owns yet were fused: behind the last kernel that feeds them when their input is never written
+    to memory, else in front of the first kernel that needs them. Kernels left without nodes work for their
+    neighbours and get the neighbour's nodes. Nodes computed from constants alone never run.
+    """
+    return _Assignment(source, engine).solve()
+
+
+class _Assignment:
+    def __init__(self, source: SourceGraph, engine: Sequence[EngineNode]) -> None:
+        self.source = source
+        self.engine = engine
+        self.owners: dict[int, list[int]] = {}  # source node -> engine nodes, in running order
+        self.how: dict[int, str] = {}
+        self.written: set[str] = set()  # source tensors that exist in memory
+        self.alias = _Aliases()
+        self.passing: set[int] = set()
+
+    def solve(self) -> dict[str, Attribution]:
+        self._look_through_layout_changes()
+        self._own_by_tensors()
+        self._own_by_names()
+        self._own_by_weights()
+        self._claim_fused_behind()
+        self._claim_fused_in_front()
+        owned: dict[int, list[int]] = {}
+        for node, owners in sorted(self.owners.items()):
+            for owner in owners:
+                owned.setdefault(owner, []).append(node)
+        return self._with_neighbours(owned)
+
+    def _look_through_layout_changes(self) -> None:
+        for index, node in enumerate(self.engine):
+            if node.type not in _MOVING_TYPES or not node.inputs or not node.outputs:
+                continue
+            writes = self.source.producer.get(node.outputs[0])
+            asked_for = writes is not None and self.source.nodes[writes].type == node.type
+            if node.type in LAYOUT_TYPES or not (asked_for or any(self._hinted(node))):
+                self.passing.add(index)
+                self.alias.join(node.inputs[0], node.outputs[0])
+        for node in self.engine:
+            for name in (*node.inputs, *node.outputs):
+                self.alias.note(name)
+        self.written = {name for name in self.source.producer if name in self.alias}
+
+    def _hinted(self, node: EngineNode) -> Iterable[int]:
+        found = (self.source.resolve(hint) for hint in node.hints)
+        return (index for index in found if index is not None and index not in self.source.constant_nodes)
+
+    def _own(self, node: int, owner: int, how: str) -> None:
+        owners = self.owners.setdefault(node, [])
+        if owner not in owners:
+            owners.append(owner)
+            owners.sort()
+        self.how.setdefault(owner, how)
+
+    def _own_by_tensors(self) -> None:
+        for index, node in enumerate(self.engine):
+            if index in self.passing:
+                continue
+            for output in node.outputs:
+                names = [output] if output in self.source.producer else self.alias.same(output)
+                for writes in sorted({self.source.producer[n] for n in names if n in self.source.producer})[:1]:
+                    if writes not in self.owners and writes not in self.source.constant_nodes:
+                        self._own(writes, index, "tensors")
+
+    def _own_by_names(self) -> None:
+        taken = set(self.owners)
+        for index, node in enumerate(self.engine):
+            if index in self.passing:
+                continue
+            hinted = [n for n in self._hinted(node) if n not in taken]
+            for found in hinted:
+                self._own(found, index, "name")
+            if node.closed and hinted:
+                self.written.update(o for o in self.source.nodes[max(hinted)].outputs if o)
+
+    def _own_by_weights(self) -> None:
+        for index, node in enumerate(self.engine):
+            if index in self.passing or index in self.how:
+                continue
+            for name in node.inputs:
+                users = self.source.constant_users.get(name, set())
+                if len(users) == 1 and not users & self.owners.keys():
+                    self._own(next(iter(users)), index, "tensors")
+
+    def _claim_fused_behind(self) -> None:
+        for node in range(len(self.source.nodes)):
+            if node in self.owners or node in self.source.constant_nodes:
+                continue
+            kept_inside = [p for name, p in self.source.data_inputs(node) if name not in self.written]
+            feeding = [self.owners[p][-1] for p in kept_inside if p in self.owners]
+            if feeding:
+                self._own(node, max(feeding), "tensors")
+
+    def _claim_fused_in_front(self) -> None:
+        for node in range(len(self.source.nodes) - 1, -1, -1):
+            if node in self.owners or node in self.source.constant_nodes:
+                continue
+            needing = [self.owners[c][0] for c in self.source.consumers.get(node, ()) if c in self.owners]
+            if needing:
+                self._own(node, min(needing), "tensors")
+
+    def _with_neighbours(self, owned: Mapping[int, Sequence[int]]) -> dict[str, Attribution]:
+        writer = {name: index for index, node in enumerate(self.engine) for name in node.outputs}
+        readers: dict[str, list[int]] = {}
+        for index, node in enumerate(self.engine):
+            for name in node.inputs:
+                readers.setdefault(name, []).append(index)
+        result: dict[str, Attribution] = {}
+        for index, node in enumerate(self.engine):
+            if index in owned:
+                result[node.key] = Attribution(self._names(owned[index]), self.how[index])
+                continue
+            behind = [r for name in node.outputs for r in readers.get(name, ())]
+            before = [writer[name] for name in node.inputs if name in writer]
+            nearest = _nearest_owner(index, owned, before, behind, node, self.engine, writer, readers)
+            how = ("layout" if node.type in _MOVING_TYPES else "neighbour") if nearest is not None else ""
+            result[node.key] = Attribution(self._names(owned[nearest]) if nearest is not None else (), how)
+        return result
+
+    def _names(self, nodes: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.source.nodes[n].name for n in sorted(nodes))
+
+
+def _nearest_owner(
+    index: int,
+    owned: Mapping[int, Sequence[int]],
+    before: Sequence[int],
+    behind: Sequence[int],
+    node: EngineNode,
+    engine: Sequence[EngineNode],
+    writer: Mapping[str, int],
+    readers: Mapping[str, Sequence[int]],
+) -> int | None:
+    """The closest kernel with nodes: what it prepares its output for, or for a reorder back what made its input."""
+    seen = {index}
+    first, second = (before, behind) if node.type == "ReorderOutput" else (behind, before)
+    frontier = [*first, *second]
+    while frontier:
+        for candidate in frontier:
+            if candidate in owned:
+                return candidate
+        seen.update(frontier)
+        following: list[int] = []
+        for candidate in frontier:
+            following += [r for name in engine[candidate].outputs for r in readers.get(name, ())]
+            following += [writer[name] for name in engine[candidate].inputs if name in writer]
+        frontier = [c for c in dict.fromkeys(following) if c not in seen]
+    return None
+
+
+class _Aliases:
+    """Tensors that hold the same values in different layouts."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+        self._members: dict[str, list[str]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._parent
+
+    def note(self, name: str) -> str:
+        if name not in self._parent:
+            self._parent[name] = name
+            self._members[name] = [name]
+        while self._parent[name] != name:
+            name = self._parent[name]
+        return name
+
+    def join(self, a: str, b: str) -> None:
+        a, b = self.note(a), self.note(b)
+        if a != b:
+            self._parent[b] = a
+            self._members[a] += self._members.pop(b)
+
+    def same(self, name: str) -> list[str]:
+        return self._members[self.note(name)]

@@ -1,0 +1,117 @@
+"""Machine code from LLVM text: parse, optimise, and keep it alive as long as it may be called."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+__all__ = ["Code", "architecture", "compile_code", "emit_assembly", "emit_object", "host_features"]
+
+
+def architecture() -> str:
+    """The processor's architecture as LLVM calls it: `x86_64`, `aarch64`, ..."""
+    machine = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+
+
+@cache
+def host_features() -> frozenset[str]:
+    """LLVM features that this processor has and its operating system has switched on."""
+    found = frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+    # the architecture includes these; not every system lists them
+    return found | {"x86_64": {"sse2"}, "aarch64": {"neon"}}.get(architecture(), set())
+
+
+@dataclass
+class Code:
+    """Compiled functions. The addresses are valid while this object lives.
+
+    assembly   what the processor runs, as text
+    """
+
+    assembly: str
+    _engine: Any = field(repr=False)
+    _machine: Any = field(repr=False)
+
+    def address(self, name: str) -> int:
+        """Address of a function, to be handed to other native code."""
+        found = int(self._engine.get_function_address(name))
+        if not found:
+            raise LookupError(f"no function {name} in the compiled module")
+        return found
+
+    def function(self, name: str, result: Any, *arguments: Any) -> Any:
+        """A function that Python can call; the call releases the interpreter lock."""
+        return ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
+
+
+@lru_cache(maxsize=256)
+def compile_code(text: str, features: tuple[str, ...] = ()) -> Code:
+    """Compile LLVM text for this processor, using no feature but the named ones and the architecture's own.
+
+    The same text is compiled once. Raises RuntimeError where LLVM refuses the text or has no such instruction.
+    """
+    _native()
+    triple = llvm.get_process_triple()
+    module, machine = _optimised(text, triple, features, jit=True)
+    assembly = machine.emit_assembly(module)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    return Code(assembly, engine, machine)
+
+
+def emit_assembly(text: str, triple: str, features: Sequence[str]) -> str:
+    """Assembly of LLVM text for any processor LLVM knows; nothing is run."""
+    _all_targets()
+    module, machine = _optimised(text, triple, features)
+    return str(machine.emit_assembly(module))
+
+
+def emit_object(text: str, triple: str, features: Sequence[str]) -> bytes:
+    """Object file of LLVM text for any processor LLVM knows; nothing is run."""
+    _all_targets()
+    module, machine = _optimised(text, triple, features)
+    return bytes(machine.emit_object(module))
+
+
+def _optimised(text: str, triple: str, features: Sequence[str], jit: bool = False) -> tuple[Any, Any]:
+    module = llvm.parse_assembly(text)
+    module.triple = triple
+    # the plain processor of the architecture: nothing beyond the named features can slip in, and no tuning
+    # for a model halves 512-bit vectors
+    cpu = {"x86_64": "x86-64"}.get(triple.partition("-")[0], "generic")
+    machine = llvm.Target.from_triple(triple).create_target_machine(
+        cpu=cpu,
+        features=",".join(f"+{name}" for name in features),
+        opt=3,
+        reloc="default" if jit else "pic",
+        jit=jit,
+    )
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    # the kernels are blocked by hand: LLVM must not widen, merge or repeat them
+    options.loop_unrolling = False
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module, machine
+
+
+@cache
+def _native() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def _all_targets() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()

@@ -1,0 +1,122 @@
+"""Where the time of a run goes: kernels the engine really ran, and the source operators behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Kernel", "Profile", "assemble_profile"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Something the engine ran: its own name and type, median seconds per run, the source nodes it computes.
+
+    seconds        scaled to the unprofiled run, see `Profile`
+    source_nodes   names of nodes of the model given, empty when nobody could tell
+    how            how they were found: `tensors`, `name`, `layout` (a reorder in front of or behind them), ""
+    """
+
+    name: str
+    type: str
+    seconds: float
+    source_nodes: tuple[str, ...] = ()
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Kernels of a run with their times, next to the time of the whole model without profiling.
+
+    model_seconds     median of runs without profiling: the truth
+    profiled_seconds  median of runs with profiling on; more than `model_seconds` by what profiling costs
+    residual_seconds  model_seconds minus the kernels: dispatch, synchronisation, copies in and out
+    scale             what measured kernel times were multiplied with: 1, or less where profiling made
+                      their sum exceed the unprofiled run
+    attributed_share  share of kernel time whose source nodes are known
+    """
+
+    backend: str
+    settings: Mapping[str, Any]
+    threads: int
+    kernels: tuple[Kernel, ...]
+    model_seconds: float
+    profiled_seconds: float
+    runs: int
+    scale: float = 1.0
+
+    @property
+    def kernel_seconds(self) -> float:
+        return sum(k.seconds for k in self.kernels)
+
+    @property
+    def residual_seconds(self) -> float:
+        return max(0.0, self.model_seconds - self.kernel_seconds)
+
+    @property
+    def attributed_share(self) -> float:
+        total = self.kernel_seconds
+        return sum(k.seconds for k in self.kernels if k.source_nodes) / total if total else 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the record; `from_json` gives it back."""
+        return {
+            "backend": self.backend,
+            "settings": dict(self.settings),
+            "threads": self.threads,
+            "model_seconds": self.model_seconds,
+            "profiled_seconds": self.profiled_seconds,
+            "residual_seconds": self.residual_seconds,
+            "attributed_share": self.attributed_share,
+            "runs": self.runs,
+            "scale": self.scale,
+            "kernels": [
+                {
+                    "name": k.name,
+                    "type": k.type,
+                    "seconds": k.seconds,
+                    "nodes": list(k.source_nodes),
+                    "share": k.seconds / self.model_seconds if self.model_seconds else 0.0,
+                    "how": k.how,
+                }
+                for k in self.kernels
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Profile:
+        return cls(
+            backend=value["backend"],
+            settings=value["settings"],
+            threads=int(value["threads"]),
+            kernels=tuple(
+                Kernel(k["name"], k["type"], float(k["seconds"]), tuple(k["nodes"]), k.get("how", ""))
+                for k in value["kernels"]
+            ),
+            model_seconds=float(value["model_seconds"]),
+            profiled_seconds=float(value["profiled_seconds"]),
+            runs=int(value["runs"]),
+            scale=float(value.get("scale", 1.0)),
+        )
+
+
+def assemble_profile(
+    *,
+    backend: str,
+    settings: Mapping[str, Any],
+    threads: int,
+    kernels: Sequence[Kernel],
+    model_seconds: float,
+    profiled_seconds: float,
+    runs: int,
+) -> Profile:
+    """A profile whose kernels never add up to more than the run without profiling.
+
+    Kernel times are kept as measured where they fit into `model_seconds`; the rest is the residual. Where
+    profiling slowed the kernels themselves and they exceed it, all are scaled down by the same factor.
+    """
+    total = sum(k.seconds for k in kernels)
+    scale = min(1.0, model_seconds / total) if total > 0 else 1.0
+    scaled = tuple(Kernel(k.name, k.type, k.seconds * scale, k.source_nodes, k.how) for k in kernels)
+    return Profile(backend, dict(settings), threads, scaled, model_seconds, profiled_seconds, runs, scale)

@@ -1,0 +1,198 @@
+"""Is this a graph that could run at all: names, order, operators, functions?"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, MutableMapping, Sequence
+from functools import lru_cache
+
+import onnx
+
+from rooftune.errors import InputError
+from rooftune.graph.check_functions import check_functions
+from rooftune.graph.sort_nodes import sort_nodes
+from rooftune.graph.tensors_in import attributes_in
+
+__all__ = ["check_structure", "opset_imports"]
+
+OLDEST_OPSET = 7
+_STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
+
+
+def opset_imports(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
+    """Declared operator sets by domain, `ai.onnx` written as the empty domain."""
+    return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in imports}
+
+
+def check_structure(model: onnx.ModelProto) -> list[str]:
+    """Check the graph of a model; returns warnings, raises `InputError` where it cannot run.
+
+    Nodes that are out of order are sorted in place.
+    """
+    warnings = _check_header(model)
+    opsets = opset_imports(model.opset_import)
+    if model.ir_version < 3:
+        opsets.setdefault("", 1)
+    warnings += _check_opsets(opsets)
+    local = check_functions(model)
+    check = _Check(opsets, local, warnings)
+    known: MutableMapping[str, None] = {}
+    check.graph(model.graph, ChainMap(known), main=True)
+    for function in model.functions:
+        inside = _Check({**opsets, **opset_imports(function.opset_import)}, local, warnings)
+        scope = ChainMap(dict.fromkeys(function.input))
+        inside.nodes(function, scope, f"function {function.name}")
+        _check_outputs(function.output, scope, f"function {function.name}")
+    return warnings
+
+
+def _check_header(model: onnx.ModelProto) -> list[str]:
+    if not model.HasField("graph"):
+        raise InputError("not an ONNX model: the file holds no graph", "give the .onnx file of a model")
+    if model.ir_version <= 0 or not (model.opset_import or model.ir_version < 3):
+        raise InputError(
+            "not an ONNX model: it declares no format version and operator set", "give the .onnx file of a model"
+        )
+    if model.ir_version > onnx.IR_VERSION:
+        return [f"format version {model.ir_version} is newer than the {onnx.IR_VERSION} this onnx package knows"]
+    return []
+
+
+def _check_opsets(opsets: dict[str, int]) -> list[str]:
+    version = opsets.get("")
+    newest = onnx.defs.onnx_opset_version()
+    if any(v < 0 or v > 1 << 31 for v in opsets.values()):
+        raise InputError(f"operator sets have impossible versions: {opsets}", "export the model again")
+    if version is not None and version < OLDEST_OPSET:
+        return [f"operator set {version} is older than {OLDEST_OPSET}; results may be incomplete"]
+    if version is not None and version > newest:
+        return [f"operator set {version} is newer than the {newest} this onnx package knows"]
+    return []
+
+
+@lru_cache(maxsize=4096)
+def _known(domain: str, operator: str, version: int) -> bool:
+    try:
+        return not onnx.defs.get_schema(operator, version, domain).deprecated
+    except onnx.defs.SchemaError:
+        return False
+
+
+class _Check:
+    """The scopes of one graph or function."""
+
+    def __init__(self, opsets: dict[str, int], local: set[tuple[str, str]], warnings: list[str]) -> None:
+        self.opsets, self.local, self.warnings = opsets, local, warnings
+        self.seen: set[tuple[str, str]] = set()
+
+    def graph(self, graph: onnx.GraphProto, scope: ChainMap[str, None], *, main: bool = False) -> None:
+        where = "the graph" if main else f"subgraph {graph.name}"
+        inputs = {i.name for i in graph.input}
+        if len(inputs) != len(graph.input):
+            raise _duplicate(_first_double(i.name for i in graph.input), where)
+        for info in (*graph.input, *graph.output):
+            _check_dimensions(info)
+        for name in inputs:
+            scope[name] = None
+        own = [t.name for t in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
+        if len(set(own)) != len(own):
+            raise _duplicate(_first_double(own), where)
+        if "" in own or "" in inputs:
+            raise InputError(f"{where} has an input or initialiser without a name", "export the model again")
+        for name in own:
+            scope[name] = None
+        self.nodes(graph, scope, where)
+        _check_outputs([o.name for o in graph.output], scope, where)
+
+    def nodes(self, owner: onnx.GraphProto | onnx.FunctionProto, scope: ChainMap[str, None], where: str) -> None:
+        """Walk the nodes in order; every input must be known and every output new."""
+        if not _in_order(owner.node, scope):
+            sort_nodes(owner, set(scope), where)
+            self.warnings.append(f"the nodes of {where} were out of order and have been sorted")
+        here = scope.maps[0]
+        for node in owner.node:
+            kind = (node.domain, node.op_type)
+            if kind not in self.seen:
+                self.operator(node)
+                self.seen.add(kind)
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    self.graph(attribute.g, scope.new_child())
+                elif attribute.type == onnx.AttributeProto.GRAPHS:
+                    for graph in attribute.graphs:
+                        self.graph(graph, scope.new_child())
+            for name in node.input:
+                if name and name not in here and name not in scope:
+                    raise InputError(
+                        f"node {node.name or node.op_type} of {where} reads {name!r}, which nothing produces",
+                        "export the model again",
+                    )
+            for name in node.output:
+                if name in here:
+                    raise _duplicate(name, where)
+                if name:
+                    here[name] = None
+
+    def operator(self, node: onnx.NodeProto) -> None:
+        """Does the operator exist in the version of its set that the model declares?"""
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        if (node.domain, node.op_type) in self.local or (domain, node.op_type) in self.local:
+            return
+        version = self.opsets.get(domain)
+        label = f"operator {node.op_type} of node {node.name or '(unnamed)'}"
+        if domain not in _STANDARD:
+            if version is None:
+                self.warnings.append(f"{label}: the model declares no operator set {domain}")
+            return
+        if version is None:
+            raise InputError(
+                f"{label}: the model declares no version of the operator set {domain or 'ai.onnx'}",
+                "export the model again",
+            )
+        if not _known(domain, node.op_type, version):
+            raise InputError(
+                f"{label} is not in operator set {version} of {domain or 'ai.onnx'}",
+                "export for an operator set that has it, or convert the model with onnx.version_converter",
+            )
+
+
+def _in_order(nodes: Iterable[onnx.NodeProto], scope: ChainMap[str, None]) -> bool:
+    """False where a node reads a name that a later node of the same graph produces."""
+    outer = scope.parents if len(scope.maps) > 1 else {}
+    ready = set(scope.maps[0])
+    late: set[str] = set()
+    for node in nodes:
+        late.update(name for name in node.input if name and name not in ready and name not in outer)
+        for attribute in attributes_in((node,)) if node.attribute else ():
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                late.update(
+                    name for inner in attribute.g.node for name in inner.input if name not in ready
+                )
+        if late and not late.isdisjoint(node.output):
+            return False
+        ready.update(node.output)
+    return True
+
+
+def _check_outputs(names: Sequence[str], scope: ChainMap[str, None], where: str) -> None:
+    for name in names:
+        if name not in scope:
+            raise InputError(f"the output {name!r} of {where} is produced by nothing", "export the model again")
+
+
+def _check_dimensions(info: onnx.ValueInfoProto) -> None:
+    for dim in info.type.tensor_type.shape.dim:
+        if dim.HasField("dim_value") and dim.dim_value < 0:
+            raise InputError(
+                f"{info.name} has the negative dimension {dim.dim_value}",
+                "give the dimension a name where it is open, or a size",
+            )
+
+
+def _first_double(names: Iterable[str]) -> str:
+    seen: set[str] = set()
+    return next((n for n in names if n in seen or seen.add(n)), "")  # type: ignore[func-returns-value]
+
+
+def _duplicate(name: str, where: str) -> InputError:
+    return InputError(f"the name {name!r} is given twice in {where}", "export the model again")

@@ -1,0 +1,135 @@
+"""Loading an ONNX file without touching its weights."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from rooftune.errors import InputError
+from rooftune.graph.bindings import bind, name_open_dimensions
+from rooftune.graph.check_structure import check_structure
+from rooftune.graph.check_tensors import check_tensors
+from rooftune.graph.external_data import ExternalData
+from rooftune.graph.file_tensor import MappedFile
+from rooftune.graph.lazy_weights import attach_weights
+from rooftune.graph.model import Model
+from rooftune.graph.shapes import infer_in_bulk, repair_shapes, set_declared_aside
+from rooftune.graph.sparse import densify
+from rooftune.graph.text_fields import undecodable_text
+from rooftune.graph.wire import Skeleton, read_skeleton
+
+__all__ = ["load", "load_proto"]
+
+_REMEDY = "give the path of an ONNX model"
+
+
+def load(
+    path: str | Path,
+    *,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    batch: int | None = None,
+) -> Model:
+    """Load an ONNX model: its graph now, its weights when somebody asks for them.
+
+    `shapes` gives sizes to open dimensions by input name, `batch` to the first dimension of every input.
+    Shapes of all values are inferred; dimensions that stay open keep their names. Takes time and memory by the
+    size of the graph, not of the weights. Raises `InputError` for a file that cannot be a valid model.
+    """
+    path = Path(path)
+    file, skeleton = _read(path)
+    proto = _parse(skeleton, path)
+    return load_proto(proto, path=path, file=file, skeleton=skeleton, shapes=shapes, batch=batch)
+
+
+def load_proto(
+    proto: onnx.ModelProto,
+    *,
+    path: Path | None = None,
+    file: MappedFile | None = None,
+    skeleton: Skeleton | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    batch: int | None = None,
+) -> Model:
+    """Check, bind and infer a parsed model; `skeleton` says which of its tensors still lie in `file`."""
+    try:
+        return _build(proto, path, file, skeleton, shapes, batch)
+    except (TypeError, AttributeError, UnicodeError) as why:
+        name = undecodable_text(proto)
+        if name is None:
+            raise
+        raise InputError(f"a name in the model is not UTF-8 text: {name!r}", "export the model again") from why
+
+
+def _build(
+    proto: onnx.ModelProto,
+    path: Path | None,
+    file: MappedFile | None,
+    skeleton: Skeleton | None,
+    shapes: Mapping[str, Sequence[int | str]] | None,
+    batch: int | None,
+) -> Model:
+    payloads = skeleton.payloads if skeleton is not None else ()
+    with _collector_at_rest():
+        warnings = check_structure(proto)
+        checked = check_tensors(proto, payloads, ExternalData(path.parent if path is not None else None))
+        if checked.missing:
+            first = ", ".join(checked.missing[:3]) + (", ..." if len(checked.missing) > 3 else "")
+            files = ", ".join(sorted({r.location for r in checked.regions if r.file is None}))
+            warnings.append(f"the data of {len(checked.missing)} tensors is missing ({files}): {first}")
+        sparse = densify(proto)
+        name_open_dimensions(proto.graph)
+        bound = bind(proto.graph, shapes, batch)
+        declared = set_declared_aside(proto)
+        graph = _to_ir(infer_in_bulk(proto, warnings))
+        attach_weights(graph, file, payloads, checked.regions, sparse)
+        repair_shapes(graph, declared, warnings)
+    return Model(graph, path, tuple(warnings), checked.missing, bound, checked.locations)
+
+
+def _read(path: Path) -> tuple[MappedFile, Skeleton]:
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder", _REMEDY)
+        file = MappedFile(path)
+        if file.size == 0:
+            raise InputError(f"{path} is empty", _REMEDY)
+        return file, read_skeleton(file.data)
+    except FileNotFoundError as why:
+        raise InputError(f"no such file: {path}", _REMEDY) from why
+    except (OSError, ValueError) as why:
+        raise InputError(f"{path} cannot be read: {why}", _REMEDY) from why
+
+
+def _parse(skeleton: Skeleton, path: Path) -> onnx.ModelProto:
+    try:
+        proto = onnx.ModelProto()
+        proto.ParseFromString(skeleton.model)
+        return proto
+    except Exception as why:  # protobuf's DecodeError, which has no typed home
+        raise InputError(f"{path} is not an ONNX model: {str(why) or 'its parts do not fit'}", _REMEDY) from why
+
+
+def _to_ir(proto: onnx.ModelProto) -> ir.Model:
+    try:
+        return ir.from_proto(proto)
+    except Exception as why:
+        # whatever the library cannot read is a malformed model; it raises many types
+        reason = str(why.__cause__ or why).splitlines()[0][:200]
+        raise InputError(f"the graph is malformed: {reason}", "export the model again") from why
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Many small objects are made and none die: the collector would only walk them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

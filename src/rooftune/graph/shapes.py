@@ -1,0 +1,109 @@
+"""Shapes of every value of a model, inferred without ever serialising its weights.
+
+Two passes: one bulk call of onnx's inference on the graph without weights, and a repair of what it leaves open
+(`repair.py`). Shapes that the file declares are not trusted but compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import onnx
+import onnx.shape_inference
+import onnx_ir as ir
+
+from rooftune.graph.repair import Repair
+from rooftune.graph.skeleton_proto import skeleton_proto, take_shapes
+from rooftune.graph.tensors_in import graphs_in
+
+__all__ = ["Declared", "infer", "infer_in_bulk", "repair_shapes", "set_declared_aside"]
+
+Declared = Mapping[str, onnx.TypeProto]
+
+
+def infer(model: ir.Model) -> list[str]:
+    """Infer the shapes of all values of a graph again, after it was changed; returns warnings.
+
+    Shapes that values carry already are taken for declarations: kept only where nothing better is found.
+    """
+    warnings: list[str] = []
+    proto = skeleton_proto(model)
+    declared = set_declared_aside(proto)
+    take_shapes(model, infer_in_bulk(proto, warnings))
+    repair_shapes(model, declared, warnings)
+    return warnings
+
+
+def infer_in_bulk(model: onnx.ModelProto, warnings: list[str]) -> onnx.ModelProto:
+    """onnx's inference of a whole model without weights; the model as it was where onnx rejects it."""
+    try:
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception as why:  # several types, among them plain RuntimeError
+        warnings.append(f"onnx's shape inference stopped: {_first_line(why)}")
+        return model
+
+
+def set_declared_aside(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    """Take the declared shapes of values that can be inferred out of the graph; returns them by name.
+
+    Shapes of inputs stay, and those of values behind operators that nothing is known of.
+    """
+    imports = {o.domain for o in model.opset_import} - {"", "ai.onnx", "ai.onnx.ml"}
+    declared: dict[str, onnx.TypeProto] = {}
+    for graph in (model.graph, *graphs_in(model.graph.node)):
+        foreign = {o for n in graph.node if n.domain in imports for o in n.output} if imports else set()
+        kept = []
+        for info in graph.value_info:
+            declared.setdefault(info.name, info.type)
+            if info.name in foreign:
+                kept.append(info)
+        declared = {name: _copy(kind) for name, kind in declared.items()}
+        kept = [_copy_info(info) for info in kept]
+        del graph.value_info[:]
+        graph.value_info.extend(kept)
+        for info in graph.output:
+            if info.name not in foreign and info.type.HasField("tensor_type"):
+                declared[info.name] = _copy(info.type)
+                info.type.tensor_type.ClearField("shape")
+    return declared
+
+
+def repair_shapes(model: ir.Model, declared: Declared, warnings: list[str]) -> None:
+    """Complete the shapes in place and compare them with the declared ones."""
+    Repair(model.opset_imports, model.functions, declared).run(model.graph)
+    contradictions = list(_contradictions(model.graph, declared))
+    if contradictions:
+        more = f" (and {len(contradictions) - 1} more)" if len(contradictions) > 1 else ""
+        warnings.append(f"a declared shape is wrong: {contradictions[0]}{more}")
+
+
+def _contradictions(graph: ir.Graph, declared: Declared) -> Iterator[str]:
+    for node in graph:
+        for value in node.outputs:
+            kind = declared.get(value.name or "")
+            if kind is None or value.shape is None or not kind.tensor_type.HasField("shape"):
+                continue
+            dims = kind.tensor_type.shape.dim
+            wrong = len(dims) != len(value.shape) or any(
+                d.HasField("dim_value") and isinstance(size, int) and size != d.dim_value
+                for d, size in zip(dims, value.shape)
+            )
+            if wrong:
+                said = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
+                yield f"{value.name} is said to be {said} and is {list(map(str, value.shape))}".replace("'", "")
+
+
+def _copy(kind: onnx.TypeProto) -> onnx.TypeProto:
+    copy = onnx.TypeProto()
+    copy.CopyFrom(kind)
+    return copy
+
+
+def _copy_info(info: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    copy = onnx.ValueInfoProto()
+    copy.CopyFrom(info)
+    return copy
+
+
+def _first_line(why: Exception) -> str:
+    return next(iter(str(why).strip().splitlines()), type(why).__name__)[:200]

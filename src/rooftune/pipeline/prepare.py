@@ -1,0 +1,63 @@
+"""Getting hold of a model and a machine, the model's errors first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rooftune.errors import InputError
+from rooftune.execute.probe.stored import home, host_machine
+from rooftune.graph.load import load
+from rooftune.graph.model import Model
+from rooftune.machine.devices import find_machine
+from rooftune.machine.spec import Machine
+from rooftune.machine.topology import read_topology, usable_threads
+from rooftune.protocols import Progress
+
+__all__ = ["HOST", "open_machine", "open_model", "thread_count"]
+
+HOST = "host"
+
+
+def open_model(
+    source: Any, *, shapes: Mapping[str, Sequence[int | str]] | None = None, batch: int | None = None
+) -> Model:
+    """A model from an ONNX file, a loaded `Model`, a PyTorch module's exported program, or a path-like."""
+    if isinstance(source, Model):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return load(Path(source), shapes=shapes, batch=batch)
+    if type(source).__module__.split(".")[0] == "torch" or hasattr(source, "state_dict"):
+        from rooftune.graph.sources.torch import from_torch
+
+        return from_torch(source)
+    raise InputError(
+        f"expected the path of an ONNX file or a PyTorch exported program, found {type(source).__name__}",
+        "give a path, or `torch.export.export(module, example_inputs)`",
+    )
+
+
+def open_machine(name: str | Machine, progress: Progress) -> Machine:
+    """The machine called `name`; `host` is this one, probed once and remembered."""
+    if isinstance(name, Machine):
+        return name
+    if name == HOST:
+        return host_machine(progress)
+    return find_machine(name, home())
+
+
+def thread_count(threads: int | None) -> int:
+    """Threads to use: what was asked for, else every usable core. InputError when more are asked for than there are."""
+    usable = usable_threads(read_topology())
+    if threads is None:
+        return usable
+    if threads < 1:
+        raise InputError(f"--threads {threads} is no number of threads", "give 1 or more")
+    if threads > usable:
+        raise InputError(
+            f"--threads {threads} is more than the {usable} cores this process may use",
+            f"give at most {usable} (affinity, cpuset and quota are respected)",
+        )
+    return threads

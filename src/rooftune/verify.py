@@ -1,0 +1,141 @@
+"""A run against the reference: is it right, and could the check have noticed if it were not?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftune.protocols import Arrays
+from rooftune.verdicts import Exactness
+
+__all__ = ["OutputCheck", "Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class OutputCheck:
+    """Error of one output: max absolute difference / max absolute reference; `spread` = (max - min) / max absolute."""
+
+    name: str
+    max_relative_error: float
+    spread: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Outcome of comparing a run with the reference on the same inputs."""
+
+    passed: bool
+    max_relative_error: float | None
+    tolerance: float
+    exactness: str
+    outputs: tuple[OutputCheck, ...]
+    reason: str = ""
+
+
+def verify(
+    reference: Sequence[Arrays], found: Sequence[Arrays], exactness: Exactness, *, inputs_vary: bool = True
+) -> Verification:
+    """Compare runs on several inputs; refuses to pass where nothing could be proven.
+
+    reference, found  one mapping of output name to array per input
+    inputs_vary       False for models without inputs, whose outputs cannot depend on any
+    An output proves nothing when it is constant or all zero, when nearly all of it sits at one value (saturated),
+    or when it is the same for every input. One output that proves something is enough, but every one must agree.
+    """
+    tolerance = exactness.tolerance
+    if not reference or len(reference) != len(found):
+        return Verification(False, None, tolerance, exactness.value, (), "there were no runs to compare")
+    checks = tuple(_check(name, reference, found, inputs_vary) for name in reference[0])
+    wrong = next((c for c in checks if not c.max_relative_error <= tolerance), None)
+    worst = max((c.max_relative_error for c in checks), default=0.0)
+    if wrong is not None:
+        why = wrong.reason or f"error {wrong.max_relative_error:.2g} is above the tolerance {tolerance:.2g}"
+        return Verification(False, worst, tolerance, exactness.value, checks, f"output {wrong.name}: {why}")
+    if checks and all(c.reason for c in checks):
+        reasons = "; ".join(f"{c.name} {c.reason}" for c in checks[:3])
+        return Verification(False, worst, tolerance, exactness.value, checks, f"nothing could be proven: {reasons}")
+    return Verification(True, worst, tolerance, exactness.value, checks)
+
+
+def _check(name: str, reference: Sequence[Arrays], found: Sequence[Arrays], inputs_vary: bool) -> OutputCheck:
+    error, reason = 0.0, ""
+    for expected, answer in zip(reference, found, strict=True):
+        if name not in answer:
+            return OutputCheck(name, float("inf"), 0.0, "is missing")
+        one, why = _error(np.asarray(expected[name]), np.asarray(answer[name]))
+        if why:
+            return OutputCheck(name, float("inf"), 0.0, why)
+        error = max(error, one)
+    arrays = [np.asarray(r[name]) for r in reference]
+    spread = _spread(arrays)
+    if all(a.size == 0 for a in arrays):
+        reason = "is empty"
+    elif spread == 0:
+        reason = "is constant"
+    elif _saturated(arrays):
+        reason = "sits at one value almost everywhere (saturated)"
+    elif inputs_vary and len(arrays) > 1 and all(_same(arrays[0], a) for a in arrays[1:]):
+        reason = "does not change with the input"
+    return OutputCheck(name, error, spread, reason)
+
+
+def _error(expected: NDArray[Any], answer: NDArray[Any]) -> tuple[float, str]:
+    if expected.shape != answer.shape:
+        return 0.0, f"has shape {list(answer.shape)} instead of {list(expected.shape)}"
+    if expected.dtype.kind in "OSUT" or answer.dtype.kind in "OSUT":
+        return (0.0, "") if np.array_equal(expected, answer) else (0.0, "holds other strings")
+    if expected.size == 0:
+        return 0.0, ""
+    wide = np.complex128 if np.iscomplexobj(expected) else np.float64
+    a, b = expected.astype(wide), answer.astype(wide)
+    odd = ~np.isfinite(a)
+    if not np.array_equal(odd, ~np.isfinite(b)) or not np.array_equal(a[odd], b[odd], equal_nan=True):
+        return 0.0, "is infinite or not a number in other places"
+    if odd.all():
+        return 0.0, ""
+    difference = float(np.abs(a[~odd] - b[~odd]).max())
+    scale = float(np.abs(a[~odd]).max())
+    if difference == 0:
+        return 0.0, ""
+    return (difference / scale if scale > 0 else float("inf")), ""
+
+
+def _finite(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    parts = [a.reshape(-1).astype(np.float64) for a in arrays if a.size and a.dtype.kind in "fiub"]
+    flat = np.concatenate(parts) if parts else np.zeros(0)
+    return flat[np.isfinite(flat)]
+
+
+def _spread(arrays: Sequence[NDArray[Any]]) -> float:
+    if any(a.dtype.kind in "OSUTcV" for a in arrays):
+        return 0.0 if all(_same(arrays[0], a) for a in arrays[1:]) and arrays[0].size <= 1 else 1.0
+    flat = _finite(arrays)
+    if flat.size == 0:
+        return 0.0
+    scale = float(np.abs(flat).max())
+    return float(flat.max() - flat.min()) / scale if scale > 0 else 0.0
+
+
+def _saturated(arrays: Sequence[NDArray[Any]]) -> bool:
+    """True when over 99.9 % of a large floating-point output is one and the same value."""
+    if arrays[0].dtype.kind != "f":
+        return False
+    flat = _finite(arrays)
+    if flat.size < 1000:
+        return False
+    values, counts = np.unique(flat, return_counts=True)
+    return bool(counts.max() > 0.999 * flat.size) and values.size < 0.01 * flat.size
+
+
+def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if a.shape != b.shape:
+        return False
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
+_ = Mapping

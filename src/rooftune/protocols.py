@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Arrays", "Clock", "Progress", "Runner", "SilentProgress", "Store"]
@@ -58,5 +57,3 @@ class SilentProgress:
     def update(self, text: str, done: float | None = None) -> None:
         return None
 
-
-_ = np  # numpy is part of the types above

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,5 +137,3 @@ def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return False
     return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
 
-
-_ = Mapping

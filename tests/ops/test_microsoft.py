@@ -16,8 +16,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
-from rooftune.ops import Case, Operator, TensorType, Work, find, known_operators, work_of
+from rooftune.ops import Operator, TensorType, Work, find, known_operators, work_of
 from rooftune.quantities import DType, Unknown
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -99,12 +100,11 @@ def count(model: onnx.ModelProto) -> dict[str, Any]:
     return {"macs": macs, "padding": padding, "ops": Counter((n.domain, n.op_type) for n in model.graph.node)}
 
 
-@pytest.mark.parametrize("name", ["light_bvlc_alexnet", "light_resnet50"])
-def test_convolutional_networks_keep_their_macs(name: str, tmp_path: Path) -> None:
-    source = onnx.load(LIGHT / f"{name}.onnx")
+def test_resnet50_keeps_its_macs(tmp_path: Path) -> None:
+    source = onnx.load(LIGHT / "light_resnet50.onnx")
     optimised = count(optimise(source, tmp_path))
     original = count(source)
-    assert any(domain.startswith("com.microsoft") for domain, _ in optimised["ops"])
+    assert {"com.microsoft.nchwc"} <= {domain for domain, _ in optimised["ops"]}
     assert optimised["macs"] == original["macs"]
     assert optimised["padding"] == original["padding"]
 
@@ -218,11 +218,21 @@ def residual_network() -> onnx.ModelProto:
     return g.model({"x": (TensorProto.FLOAT, [1, 3, 12, 12])}, out)
 
 
+def grouped_network() -> onnx.ModelProto:
+    """Groups of six channels fit no block: convolutions stay plain, with activation and residual fused."""
+    g = Graph()
+    x = g.add("LeakyRelu", g.add("Conv", "x", g.weight(12, 3, 3, 3), g.weight(12), pads=[1, 1, 1, 1], group=2))
+    y = g.add("Conv", x, g.weight(12, 6, 3, 3), g.weight(12), pads=[1, 1, 1, 1], group=2)
+    out = g.add("Relu", g.add("Add", y, x))
+    return g.model({"x": (TensorProto.FLOAT, [1, 6, 8, 8])}, out)
+
+
 @pytest.mark.parametrize(
     ("build", "expected"),
     [
         (encoder_block, {"SkipLayerNormalization", "Gelu", "FusedMatMul"}),
         (rms_block, {"SimplifiedLayerNormalization", "QuickGelu", "FusedMatMul"}),
+        (grouped_network, {"FusedConv"}),
         (residual_network, {"Conv", "MaxPool", "AveragePool", "FusedGemm", "ReorderOutput"}),
     ],
 )
@@ -231,50 +241,128 @@ def test_fused_operators_keep_their_macs(
 ) -> None:
     source = build()
     optimised = count(optimise(source, tmp_path))
-    assert expected <= {op for _, op in optimised["ops"]}
+    assert expected <= {op for _, op in optimised["ops"]}, optimised["ops"]
     assert optimised["macs"] == count(source)["macs"]
 
 
+class Draws(CalibrationDataReader):
+    """Three random samples for the calibration of the quantiser."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.samples = iter([random_inputs(model)] * 3)
+
+    def get_next(self) -> dict[str, Array] | None:
+        return next(self.samples, None)
+
+
+@pytest.mark.parametrize(
+    ("activations", "expected"),
+    [
+        (
+            QuantType.QUInt8,
+            {"QLinearConv", "QLinearAdd", "QLinearAveragePool", "QLinearGlobalAveragePool", "NhwcMaxPool", "QGemm"},
+        ),
+        # with signed activations the engine leaves some operators between their conversions, depending on the machine
+        (QuantType.QInt8, {"QGemm"}),
+    ],
+)
+def test_statically_quantised_networks_keep_their_macs(activations: Any, expected: set[str], tmp_path: Path) -> None:
+    source = residual_network()
+    onnx.save(source, tmp_path / "source.onnx")
+    quantize_static(
+        tmp_path / "source.onnx",
+        tmp_path / "qdq.onnx",
+        Draws(source),
+        quant_format=QuantFormat.QDQ,
+        activation_type=activations,
+        weight_type=QuantType.QInt8,
+    )
+    optimised = count(optimise(onnx.load(tmp_path / "qdq.onnx"), tmp_path))
+    assert expected <= {op for _, op in optimised["ops"]}, optimised["ops"]
+    original = count(source)
+    assert (optimised["macs"], optimised["padding"]) == (original["macs"], original["padding"])
+
+
+def test_dynamically_quantised_products_keep_their_macs(tmp_path: Path) -> None:
+    source = encoder_block()
+    onnx.save(source, tmp_path / "source.onnx")
+    quantize_dynamic(tmp_path / "source.onnx", tmp_path / "dynamic.onnx", weight_type=QuantType.QInt8)
+    optimised = count(optimise(onnx.load(tmp_path / "dynamic.onnx"), tmp_path))
+    assert {"DynamicQuantizeMatMul", "MatMulIntegerToFloat"} & {op for _, op in optimised["ops"]}, optimised["ops"]
+    assert optimised["macs"] == count(source)["macs"]
+
+
+NO_KERNEL = {
+    "BiasAdd", "BiasSoftmax", "BiasSplitGelu", "ComplexMul", "FusedMatMulActivation", "GroupNorm", "NhwcConv",
+    "NhwcFusedConv", "QLinearReduceMean", "SkipGroupNorm",
+}  # fmt: skip
+"""Operators that ONNX Runtime runs on other processors only."""
+
+NOT_ON_CPU = {("MoE", 1), ("MultiHeadAttention", 1)}
+"""Cases whose form (a third layer, packed queries) the CPU kernel refuses."""
+
+DECISIVE: dict[tuple[str, int], dict[int, Any]] = {
+    ("ConvTransposeWithDynamicPads", 0): {2: [0, 0, 0, 0]},
+    ("ConvTransposeWithDynamicPads", 1): {2: [1, 1, 1, 1]},
+    ("CropAndResize", 0): {3: [2, 3]},
+    ("CropAndResize", 1): {3: [2, 2]},
+    ("GroupQueryAttention", 0): {5: [7], 6: 8},
+    ("GroupQueryAttention", 1): {5: [2], 6: 3},
+    ("Pad", 0): {1: [1, 1, 1, 1]},
+    ("Unique", 1): {0: [5, 5, 6, 7, 5, 6, 7, 7]},
+}
+"""Input values that decide the shape of the result, per case and position."""
+
+
 def closed_cases() -> list[Any]:
-    """The worked cases of all operators outside the default domain whose shapes are numbers."""
-    return [
-        pytest.param(op, case, id=f"{op.domain}:{op.name}-{i}")
-        for op in known_operators()
-        if op.domain == "com.microsoft"
-        for i, case in enumerate(op.cases)
-        if all(isinstance(d, int) for t in (*case.inputs, *case.outputs) if isinstance(t, TensorType) for d in t.shape)
-    ]
+    """The worked cases of the com.microsoft operators that can be run here: all shapes are numbers."""
+    found = []
+    for op in known_operators():
+        if op.domain != "com.microsoft" or op.name in NO_KERNEL:
+            continue
+        for i, case in enumerate(op.cases):
+            tensors = [t for t in (*case.inputs, *case.outputs) if isinstance(t, TensorType)]
+            closed = all(isinstance(d, int) for t in tensors for d in t.shape)
+            if closed and not isinstance(case.flops, Unknown) and (op.name, i) not in NOT_ON_CPU:
+                found.append(pytest.param(op, i, id=f"{op.name}-{i}"))
+    return found
 
 
 def drawn(t: TensorType, random: np.random.Generator) -> Array:
-    if t.dtype is DType.STRING:
-        return np.array(["word"] * int(t.elements), dtype=object).reshape(t.shape)
     dtype = np.dtype(t.dtype.text)
     if dtype.kind == "f":
-        return (0.1 + random.random(t.shape)).astype(dtype)
-    return random.integers(0, 2, t.shape).astype(dtype)
+        return np.asarray(0.1 + random.random(t.shape)).astype(dtype)
+    return np.asarray(random.integers(0, 2, t.shape)).astype(dtype)
 
 
-@pytest.mark.parametrize(("op", "case"), closed_cases())
-def test_the_worked_cases_run(op: Operator, case: Case) -> None:
-    """ONNX Runtime accepts the node of a case and answers in the shapes the case states."""
-    random = np.random.default_rng(11)
-    inputs = {f"i{n}": drawn(t, random) for n, t in enumerate(case.inputs) if isinstance(t, TensorType)}
-    outputs = {f"o{n}": t for n, t in enumerate(case.outputs) if isinstance(t, TensorType)}
+@pytest.mark.parametrize(("op", "index"), closed_cases())
+def test_the_worked_cases_run(op: Operator, index: int) -> None:
+    """ONNX Runtime accepts the node of a case and answers in the types the case states."""
+    case, random = op.cases[index], np.random.default_rng(11)
+    inputs = {n: np.asarray(drawn(t, random)) for n, t in enumerate(case.inputs) if isinstance(t, TensorType)}
+    for n, values in DECISIVE.get((op.name, index), {}).items():
+        inputs[n] = np.asarray(values, inputs[n].dtype)
+    outputs = {n: t for n, t in enumerate(case.outputs) if isinstance(t, TensorType)}
     node = helper.make_node(
         op.name,
-        [f"i{n}" if f"i{n}" in inputs else "" for n in range(len(case.inputs))],
-        [f"o{n}" if f"o{n}" in outputs else "" for n in range(len(case.outputs))],
+        [f"i{n}" if n in inputs else "" for n in range(len(case.inputs))],
+        [f"o{n}" if n in outputs else "" for n in range(len(case.outputs))],
         domain=op.domain,
         **case.attributes,
     )
     graph = helper.make_graph(
         [node],
         "case",
-        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in inputs.items()],
-        [onnx.ValueInfoProto(name=n) for n in outputs],
+        [
+            helper.make_tensor_value_info(f"i{n}", helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+            for n, a in inputs.items()
+        ],
+        [onnx.ValueInfoProto(name=f"o{n}") for n in outputs],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(op.domain, 1)], ir_version=8)
-    made = session(model, LEVELS.ORT_DISABLE_ALL).run(list(outputs), inputs)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(op.domain, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    made = session(model, LEVELS.ORT_DISABLE_ALL).run(
+        [f"o{n}" for n in outputs], {f"i{n}": a for n, a in inputs.items()}
+    )
     for array, expected in zip(made, outputs.values(), strict=True):
         assert (array.shape, array.dtype.name) == (expected.shape, expected.dtype.text)

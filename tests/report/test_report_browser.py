@@ -97,7 +97,8 @@ def test_a_name_with_markup_is_hovered_as_text(open_report: Any) -> None:
     page = open_report(record).page
     point = page.locator(f"{CHART} path.point").first
     point.scroll_into_view_if_needed()
-    point.hover()
+    box = point.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
     label = page.locator(f"{CHART} .hoverlayer .hovertext").first
     label.wait_for()
     assert only["name"] in "".join(label.locator("text.nums").all_text_contents())

@@ -142,7 +142,9 @@ def analyze(
         for kernel, roof in zip(kernels, roofs, strict=True)
     ]
     groups = tuple(
-        _group_facts(*parts) for parts in zip(kernels, accesses, roofs, predictions, strict=True) if parts[0].kind != "folded"
+        _group_facts(*parts)
+        for parts in zip(kernels, accesses, roofs, predictions, strict=True)
+        if parts[0].kind != "folded"
     )
     ideal = ideal_bytes(nodes, storage)
     node_facts = _all_node_facts(nodes, kernels, accesses, groups, ideal)
@@ -280,7 +282,10 @@ def _fused_part(node: NodeWork, kernel: Kernel, accesses: Sequence[Access]) -> M
         owners = [
             n
             for n in kernel.nodes
-            if any(t is not None and t.name == access.tensor.name for t in (n.outputs if access.role == "output" else n.inputs))
+            if any(
+                t is not None and t.name == access.tensor.name
+                for t in (n.outputs if access.role == "output" else n.inputs)
+            )
         ]
         if owners and owners[0] is node:
             parts.append(access.bytes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rooftune.analysis.work import NodeWork
 from rooftune.ops.types import add_up
-from rooftune.quantities import Maybe, Unknown
+from rooftune.quantities import Maybe
 
 __all__ = ["Convention", "intensity_conventions"]
 
@@ -75,10 +75,7 @@ def _outputs(nodes: Sequence[NodeWork]) -> Maybe:
 
 
 def _convention(name: str, unit: str, operations: Maybe, size: Maybe, explanation: str) -> Convention:
-    known = isinstance(operations, int | float) and isinstance(size, int | float) and size
-    return Convention(
-        name, unit, operations, size, float(operations) / float(size) if known else None, explanation  # type: ignore[arg-type]
-    )
-
-
-_ = Unknown
+    intensity = None
+    if isinstance(operations, int | float) and isinstance(size, int | float) and size:
+        intensity = operations / size
+    return Convention(name, unit, operations, size, intensity, explanation)

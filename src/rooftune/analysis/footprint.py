@@ -50,7 +50,9 @@ def _lifetimes(nodes: Sequence[NodeWork]) -> tuple[dict[str, str], dict[str, int
         for tensor in node.inputs:
             if tensor is not None and not tensor.constant:
                 owner.setdefault(tensor.name, tensor.name)
-                last_use[owner[tensor.name]] = end if tensor.is_output else max(step, last_use.get(owner[tensor.name], 0))
+                last_use[owner[tensor.name]] = (
+                    end if tensor.is_output else max(step, last_use.get(owner[tensor.name], 0))
+                )
         source = node.inputs[0] if node.inputs else None
         for tensor in node.outputs:
             if tensor is None or tensor.constant:

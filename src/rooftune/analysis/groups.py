@@ -81,7 +81,9 @@ class _Grouping:
             found += self._patterns(pattern.ops)
         for node in self.nodes:
             if self._free(node):
-                found.append(self._take([node], node, "view" if node.op in self.rules.views or node.view else "compute"))
+                found.append(
+                    self._take([node], node, "view" if node.op in self.rules.views or node.view else "compute")
+                )
         return tuple(sorted(found, key=lambda k: max(self.place[id(n)] for n in k.nodes)))
 
     def _take(self, members: Iterable[NodeWork], anchor: NodeWork, kind: str, quantised: bool = False) -> Kernel:
@@ -89,9 +91,7 @@ class _Grouping:
         inside = {id(n) for n in ordered}
         self.taken |= inside
         made = [t for n in ordered for t in n.outputs if t is not None]
-        kept = {
-            t.name for t in made if t.is_output or any(id(n) not in inside for n in self.readers.get(t.name, ()))
-        }
+        kept = {t.name for t in made if t.is_output or any(id(n) not in inside for n in self.readers.get(t.name, ()))}
         return Kernel(tuple(ordered), anchor, kind, quantised, frozenset(kept))
 
     def _free(self, node: NodeWork) -> bool:
@@ -185,7 +185,8 @@ class _Grouping:
         for op in ops:
             candidates = [first] if first is not None and not matched else self._readers_of(known, matched)
             following = next(
-                (n for n in candidates if n is not None and n.op == op and self._free(n) and self._closed(n, known)), None
+                (n for n in candidates if n is not None and n.op == op and self._free(n) and self._closed(n, known)),
+                None,
             )
             if following is None:
                 return []

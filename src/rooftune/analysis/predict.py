@@ -77,7 +77,16 @@ def kernel_class(kernel: Kernel) -> str:
     node = kernel.anchor
     if node.op in ("Conv", "ConvTranspose", "QLinearConv", "ConvInteger", "FusedConv"):
         return _convolution_class(node)
-    if node.op in ("Gemm", "MatMul", "QLinearMatMul", "MatMulInteger", "FusedMatMul", "FusedGemm", "Attention", "Einsum"):
+    if node.op in (
+        "Gemm",
+        "MatMul",
+        "QLinearMatMul",
+        "MatMulInteger",
+        "FusedMatMul",
+        "FusedGemm",
+        "Attention",
+        "Einsum",
+    ):
         return "matmul"
     if node.op in ("LSTM", "GRU", "RNN"):
         return "recurrent"

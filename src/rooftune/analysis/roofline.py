@@ -49,7 +49,10 @@ def kernel_roofs(
     from a level or from behind it pass through it, so the bound is the largest of bytes / bandwidth over the levels.
     """
     sizes = [[_bytes(a, number_format) for a in row] for row in accesses]
-    known = [[(a.key, int(s) if isinstance(s, int | float) else 0) for a, s in zip(row, srow)] for row, srow in zip(accesses, sizes)]
+    known = [
+        [(a.key, int(s) if isinstance(s, int | float) else 0) for a, s in zip(row, srow)]
+        for row, srow in zip(accesses, sizes)
+    ]
     distances = reuse_distances(known)
     reach = _farthest_use(known, accesses, distances)
     levels = machine.level_sizes(threads)
@@ -62,7 +65,9 @@ def kernel_roofs(
                 missing = size
                 continue
             if not isinstance(size, int | float):
-                missing = Unknown(f"{access.tensor.name} has open dimensions ({access.tensor.type}); bind them with --shape or --batch")
+                missing = Unknown(
+                    f"{access.tensor.name} has open dimensions ({access.tensor.type}); bind them with --shape or --batch"
+                )
                 continue
             used = max(distance, reach.get(access.key, 0)) if access.role == "output" else distance
             where[_level_for(used, levels)] += size

@@ -69,7 +69,9 @@ def reuse_distances(schedule: Sequence[Sequence[tuple[str, int]]]) -> list[list[
     `schedule` holds per kernel the (tensor, bytes) it touches; the model is taken to run again and again, so the
     weights were last touched in the run before. The LRU stack distance, with a Fenwick tree over the accesses.
     """
-    accesses = [(kernel, slot, key, size) for kernel, row in enumerate(schedule) for slot, (key, size) in enumerate(row)]
+    accesses = [
+        (kernel, slot, key, size) for kernel, row in enumerate(schedule) for slot, (key, size) in enumerate(row)
+    ]
     count = len(accesses)
     tree = [0] * (2 * count + 1)
 

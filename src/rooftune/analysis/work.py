@@ -49,7 +49,9 @@ class NodeWork:
                 continue
             role = "weight" if tensor.constant else "input"
             so_far = roles[role]
-            roles[role] = so_far if isinstance(so_far, Unknown) else size if isinstance(size, Unknown) else so_far + size
+            roles[role] = (
+                so_far if isinstance(so_far, Unknown) else size if isinstance(size, Unknown) else so_far + size
+            )
         return roles
 
 
@@ -63,7 +65,9 @@ def node_work(node: onnx_ir.Node, table: TensorTable) -> NodeWork:
     """Work of one node: its own formula, the sum of its function body, or of the graphs it runs."""
     inputs = tuple(None if v is None else table.tensor(v) for v in node.inputs)
     # an optional output nobody reads, such as the mask of a Dropout, is not made
-    outputs = tuple(table.tensor(v) if i == 0 or v.uses() or v.is_graph_output() else None for i, v in enumerate(node.outputs))
+    outputs = tuple(
+        table.tensor(v) if i == 0 or v.uses() or v.is_graph_output() else None for i, v in enumerate(node.outputs)
+    )
     folded = table.is_folded(node)
     described = find(node.domain, node.op_type)
     attributes = attributes_of(node)

@@ -36,7 +36,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind an error.")] = False,
 ) -> None:
     os.environ["ROOFTUNE_DEBUG"] = "1" if debug or os.environ.get("ROOFTUNE_DEBUG") == "1" else "0"

@@ -14,10 +14,12 @@ from rooftune.errors import InputError
 __all__ = [
     "BackendGroups",
     "Batch",
+    "InputFile",
     "Json",
     "MachineName",
     "ModelPath",
     "NumberFormat",
+    "ReportFile",
     "Shapes",
     "Threads",
     "read_seconds",
@@ -27,26 +29,48 @@ __all__ = [
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", help="Use exactly N threads. Default: all usable cores.", show_default=False)
+    int | None,
+    typer.Option(
+        "--threads", metavar="N", help="Use exactly N threads. Default: all usable cores.", show_default=False
+    ),
 ]
 Batch = Annotated[
-    int | None, typer.Option("--batch", metavar="N", help="Size of the first dimension of every input.", show_default=False)
+    int | None,
+    typer.Option("--batch", metavar="N", help="Size of the first dimension of every input.", show_default=False),
 ]
 Shapes = Annotated[
     list[str] | None,
     typer.Option(
-        "--shape", metavar="NAME=DIMS", help="Shape of an input, such as input=1x3x224x224; may be repeated.", show_default=False
+        "--shape",
+        metavar="NAME=DIMS",
+        help="Shape of an input, such as input=1x3x224x224; may be repeated.",
+        show_default=False,
     ),
 ]
 MachineName = Annotated[
-    str, typer.Option("--machine", "-m", metavar="NAME", help="`host`, a machine of `rooftune machine list`, or a TOML file.")
+    str,
+    typer.Option(
+        "--machine", "-m", metavar="NAME", help="`host`, a machine of `rooftune machine list`, or a TOML file."
+    ),
 ]
 BackendGroups = Annotated[
     str, typer.Option("--groups", metavar="BACKEND", help="Whose fused kernels to use: onnxruntime, openvino or none.")
 ]
 NumberFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="FORMAT", help="Take the model in fp32, fp16, bf16, int8, ...", show_default=False),
+    typer.Option(
+        "--format", metavar="FORMAT", help="Take the model in fp32, fp16, bf16, int8, ...", show_default=False
+    ),
+]
+
+InputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--input", metavar="FILE.npz", help="Inputs to verify and time with. Default: random.", show_default=False
+    ),
+]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Also write the HTML page here.", show_default=False)
 ]
 
 _SHAPE = re.compile(r"(?P<name>.+)=(?P<dims>[^=]*)")

@@ -107,7 +107,8 @@ def attribute(source: SourceGraph, engine: Sequence[EngineNode]) -> dict[str, At
     """For every engine node (in the order it runs) the source nodes it computes.
 
     1. A kernel owns the nodes whose output tensors it writes, looking through the engine's own layout changes;
-    2. else the nodes its name speaks of; 3. else the nodes that use its weights.
+    2. else the nodes its name speaks of; 3. else the nodes that use its weights; 4. else the one node of its
+    type beside what a neighbouring kernel owns.
     Nodes nobody owns yet were fused: behind the last kernel that feeds them when their input is never written
     to memory, else in front of the first kernel that needs them. Kernels left without nodes work for their
     neighbours and get the neighbour's nodes. Nodes computed from constants alone never run.
@@ -130,6 +131,8 @@ class _Assignment:
         self._own_by_tensors()
         self._own_by_names()
         self._own_by_weights()
+        self._own_by_place(range(len(self.engine)))
+        self._own_by_place(range(len(self.engine) - 1, -1, -1))
         self._claim_fused_behind()
         self._claim_fused_in_front()
         owned: dict[int, list[int]] = {}
@@ -170,7 +173,7 @@ class _Assignment:
             for output in node.outputs:
                 names = [output] if output in self.source.producer else self.alias.same(output)
                 for writes in sorted({self.source.producer[n] for n in names if n in self.source.producer})[:1]:
-                    if writes not in self.owners and writes not in self.source.constant_nodes:
+                    if writes not in self.owners:  # also nodes of constants alone, where the engine does run them
                         self._own(writes, index, "tensors")
 
     def _own_by_names(self) -> None:
@@ -192,6 +195,30 @@ class _Assignment:
                 users = self.source.constant_users.get(name, set())
                 if len(users) == 1 and not users & self.owners.keys():
                     self._own(next(iter(users)), index, "tensors")
+
+    def _own_by_place(self, order: Iterable[int]) -> None:
+        """A kernel next to an owner, where just one free source node of its type stands next to what that one owns."""
+        writer = {name: index for index, node in enumerate(self.engine) for name in node.outputs}
+        readers: dict[str, list[int]] = {}
+        owned: dict[int, list[int]] = {}
+        for index, node in enumerate(self.engine):
+            for name in node.inputs:
+                readers.setdefault(name, []).append(index)
+        for source_node, owners in self.owners.items():
+            for owner in owners:
+                owned.setdefault(owner, []).append(source_node)
+        for index in order:
+            node = self.engine[index]
+            if index in self.passing or index in owned:
+                continue
+            before = [s for n in node.inputs if n in writer for s in owned.get(writer[n], ())]
+            behind = [s for n in node.outputs for r in readers.get(n, ()) for s in owned.get(r, ())]
+            near = {c for s in before for c in self.source.consumers.get(s, ())}
+            near |= {p for s in behind for _, p in self.source.data_inputs(s)}
+            fitting = [s for s in near if s not in self.owners and self.source.nodes[s].type == node.type]
+            if len(fitting) == 1:
+                self._own(fitting[0], index, "tensors")
+                owned[index] = fitting
 
     def _claim_fused_behind(self) -> None:
         for node in range(len(self.source.nodes)):

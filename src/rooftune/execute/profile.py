@@ -15,7 +15,8 @@ class Kernel:
 
     seconds        scaled to the unprofiled run, see `Profile`
     source_nodes   names of nodes of the model given, empty when nobody could tell
-    how            how they were found: `tensors`, `name`, `layout` (a reorder in front of or behind them), ""
+    how            how they were found: `tensors`, `name`, `layout` (a change of layout for their sake),
+                   `neighbour` (a guess: the nodes of the nearest kernel), ""
     """
 
     name: str
@@ -34,7 +35,8 @@ class Profile:
     residual_seconds  model_seconds minus the kernels: dispatch, synchronisation, copies in and out
     scale             what measured kernel times were multiplied with: 1, or less where profiling made
                       their sum exceed the unprofiled run
-    attributed_share  share of kernel time whose source nodes are known
+    attributed_share  share of kernel time whose source nodes are known; kernels that only got the nodes of a
+                      neighbour do not count, the engine's layout changes do: they are done for those nodes
     """
 
     backend: str
@@ -57,7 +59,7 @@ class Profile:
     @property
     def attributed_share(self) -> float:
         total = self.kernel_seconds
-        return sum(k.seconds for k in self.kernels if k.source_nodes) / total if total else 1.0
+        return sum(k.seconds for k in self.kernels if k.source_nodes and k.how != "neighbour") / total if total else 1.0
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the record; `from_json` gives it back."""

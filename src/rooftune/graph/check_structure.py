@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Iterable, MutableMapping, Sequence
 from functools import lru_cache
@@ -17,6 +18,9 @@ __all__ = ["check_structure", "opset_imports"]
 
 OLDEST_OPSET = 7
 _STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
+
+_EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
+"""Equations of Einsum; onnx's inference reads others beyond the bounds of its tables."""
 
 
 def opset_imports(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
@@ -116,6 +120,11 @@ class _Check:
                 self.operator(node)
                 self.seen.add(kind)
             for attribute in node.attribute:
+                if attribute.name == "equation" and not _EQUATION.fullmatch(attribute.s):
+                    raise InputError(
+                        f"node {node.name or node.op_type} has the impossible equation {attribute.s[:60]!r}",
+                        "write it with letters, commas, dots and one ->",
+                    )
                 if attribute.type == onnx.AttributeProto.GRAPH:
                     self.graph(attribute.g, scope.new_child())
                 elif attribute.type == onnx.AttributeProto.GRAPHS:

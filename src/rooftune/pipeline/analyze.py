@@ -7,7 +7,6 @@ from typing import Any
 
 from rooftune.analysis.analyze import Analysis
 from rooftune.analysis.analyze import analyze as analyze_model
-from rooftune.execute.probe.stored import stored_machine
 from rooftune.graph.model import Model
 from rooftune.machine.spec import Machine
 from rooftune.pipeline.facts import environment_facts, machine_facts, model_facts, now, version
@@ -89,6 +88,3 @@ def verdict_of(model: Model, machine: Machine, analysis: Analysis) -> str:
     if totals.coverage < 1:
         text += f" (the work of {100 * (1 - totals.coverage):.1f} % of the nodes is not known)"
     return text + "."
-
-
-_ = stored_machine

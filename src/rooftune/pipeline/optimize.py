@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rooftune.analysis.analyze import Analysis
-from rooftune.analysis.fusion import known_backends as grouped_backends
 from rooftune.deploy.deployment import Deployment, write_deployment
 from rooftune.deploy.run_folder import check_target, replaced_atomically
 from rooftune.errors import InputError, MissingDependency
@@ -26,8 +25,8 @@ from rooftune.graph.save import copy_model
 from rooftune.machine.spec import Machine
 from rooftune.pipeline.analyze import analyze_on
 from rooftune.pipeline.facts import environment_facts, machine_facts, model_facts, now, version
-from rooftune.pipeline.prepare import HOST, open_machine, open_model, thread_count
-from rooftune.pipeline.profile import profile_facts
+from rooftune.pipeline.prepare import HOST, open_machine, open_model, require_complete, thread_count
+from rooftune.pipeline.profile import group_rules_of, profile_facts
 from rooftune.pipeline.samples import Samples, make_samples
 from rooftune.pipeline.verdicts import optimize_verdict
 from rooftune.plan import Step
@@ -114,7 +113,7 @@ def optimize(
     if isinstance(inputs, Mapping):
         shapes |= {name: list(getattr(array, "shape", ())) for name, array in inputs.items()}
     model = open_model(source, shapes=shapes, batch=batch)
-    _require_complete(model)
+    require_complete(model)
     target = Path(out) if out is not None else Path(f"{model.path.stem if model.path else 'model'}-rooftune")
     check_target(target, force=force)
     samples = make_samples(model, inputs, seed)
@@ -135,7 +134,9 @@ def optimize(
                 "budget_seconds": budget,
                 "seconds_spent": time.monotonic() - started,
                 "seed": seed,
-                "inputs": f"random, seed {seed}" if inputs is None else ("arrays" if isinstance(inputs, Mapping) else str(inputs)),
+                "inputs": f"random, seed {seed}"
+                if inputs is None
+                else ("arrays" if isinstance(inputs, Mapping) else str(inputs)),
                 "shapes": {k: list(v) for k, v in bound.items()},
             },
         )
@@ -153,25 +154,6 @@ def _backends(names: Sequence[str] | None) -> tuple[list[Backend], list[Refused]
     if not present:
         raise MissingDependency("no engine is installed", "pip install onnxruntime")
     return list(present.values()), [Refused(f"backend {name}", why.reason) for name, why in absent.items()]
-
-
-def _require_complete(model: Model) -> None:
-    if model.missing_data:
-        names = ", ".join(model.missing_data[:3])
-        raise InputError(
-            f"the data of {len(model.missing_data)} weights is missing ({names})",
-            "put the external data files beside the model",
-        )
-    open_ones = model.open_dimensions
-    if open_ones:
-        example = next(
-            (n for n, t in model.inputs.items() if t is not None and any(not isinstance(d, int) for d in getattr(t, "dims", None) or ())),
-            "input",
-        )
-        raise InputError(
-            f"the inputs have open dimensions: {', '.join(open_ones)}",
-            f"bind them with --batch N or --shape {example}=1x3x224x224, or give data with --input",
-        )
 
 
 def _run(job: _Job, chosen: Sequence[Backend], absent: list[Refused], host: Machine, folder: Path) -> Record:
@@ -213,7 +195,11 @@ def _reference(job: _Job, chosen: Sequence[Backend]) -> list[Arrays]:
 def _custom_operators(model: Model) -> str:
     """Operators of domains no engine here brings along, named for the error message."""
     known = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"}
-    foreign = [n for n in model.ir.graph.all_nodes() if n.domain not in known and (n.domain, n.op_type, n.overload) not in model.ir.functions]
+    foreign = [
+        n
+        for n in model.ir.graph.all_nodes()
+        if n.domain not in known and (n.domain, n.op_type, n.overload) not in model.ir.functions
+    ]
     if not foreign:
         return ""
     names = ", ".join(dict.fromkeys(f"{n.domain}::{n.op_type}" for n in foreign))
@@ -265,7 +251,9 @@ def _choose(
     ratio = after.ratio(0, 1) if gained else None
     reason = ""
     if ratio is not None and ratio.low < 1.0:
-        reason = f"{entries[best].name} was not faster beyond doubt: {ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+        reason = (
+            f"{entries[best].name} was not faster beyond doubt: {ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+        )
     kept = best if ratio is not None and not reason else baseline
     speedup = _speedup(ratio if kept != baseline else None, after.twin, after.settled)
     times = [lap.seconds.median if lap.seconds else (seconds[baseline] or 0.0) for lap in after.laps]
@@ -276,7 +264,7 @@ def _choose(
     rows = _rows(entries, ranking, checks)
     steps = _steps(entries, baseline, best, kept, ratio, reason, analyses)
     write_deployment(_deployment(entries[kept].candidate, job), folder)
-    main = analyses[_group_name(entries[kept].candidate.backend)]
+    main = analyses[group_rules_of(entries[kept].candidate.backend)]
     return Record(
         kind="optimize",
         rooftune=version,
@@ -331,12 +319,8 @@ def _placed(candidate: Candidate, seconds: float) -> Placed:
     )
 
 
-def _group_name(backend: str) -> str:
-    return backend if backend in grouped_backends() else "none"
-
-
 def _groups_for(entries: Sequence[Entry], indices: Sequence[int]) -> list[str]:
-    return list(dict.fromkeys(_group_name(entries[i].candidate.backend) for i in indices))
+    return list(dict.fromkeys(group_rules_of(entries[i].candidate.backend) for i in indices))
 
 
 def _profiles(
@@ -345,7 +329,7 @@ def _profiles(
     found: dict[int, Any] = {}
     for index in dict.fromkeys((baseline, kept)):
         with job.progress.stage(f"profiling {entries[index].name}"):
-            analysis = analyses[_group_name(entries[index].candidate.backend)]
+            analysis = analyses[group_rules_of(entries[index].candidate.backend)]
             found[index] = profile_facts(job.model, entries[index], job.samples[0], analysis, host, runs=_PROFILE_RUNS)
     return {"before": found[baseline], "after": found[kept]}
 
@@ -410,13 +394,14 @@ def _steps(
             predicted_gain=predicted,
             measured_gain=None if ratio is None else ratio.median,
             kept=kept == best,
-            reason=reason or ("settings are found by measuring; nothing predicts them yet" if same else "faster beyond doubt"),
+            reason=reason
+            or ("settings are found by measuring; nothing predicts them yet" if same else "faster beyond doubt"),
         )
     ]
 
 
 def _predicted_gain(analyses: Mapping[str, Analysis], old: str, new: str) -> float | None:
-    before, after = analyses.get(_group_name(old)), analyses.get(_group_name(new))
+    before, after = analyses.get(group_rules_of(old)), analyses.get(group_rules_of(new))
     if before is None or after is None:
         return None
     a, b = before.totals.predicted_seconds, after.totals.predicted_seconds

@@ -16,7 +16,7 @@ from rooftune.machine.spec import Machine
 from rooftune.machine.topology import read_topology, usable_threads
 from rooftune.protocols import Progress
 
-__all__ = ["HOST", "open_machine", "open_model", "thread_count"]
+__all__ = ["HOST", "open_machine", "open_model", "require_complete", "thread_count"]
 
 HOST = "host"
 
@@ -61,3 +61,27 @@ def thread_count(threads: int | None) -> int:
             f"give at most {usable} (affinity, cpuset and quota are respected)",
         )
     return threads
+
+
+def require_complete(model: Model) -> None:
+    """InputError unless the model can be run: its weights are there and its inputs have sizes."""
+    if model.missing_data:
+        names = ", ".join(model.missing_data[:3])
+        raise InputError(
+            f"the data of {len(model.missing_data)} weights is missing ({names})",
+            "put the external data files beside the model",
+        )
+    open_ones = model.open_dimensions
+    if open_ones:
+        example = next(
+            (
+                n
+                for n, t in model.inputs.items()
+                if t is not None and any(not isinstance(d, int) for d in getattr(t, "dims", None) or ())
+            ),
+            "input",
+        )
+        raise InputError(
+            f"the inputs have open dimensions: {', '.join(open_ones)}",
+            f"bind them with --batch N or --shape {example}=1x3x224x224, or give data with --input",
+        )

@@ -61,7 +61,9 @@ def _checked(arrays: dict[str, NDArray[Any]], specs: Mapping[str, TensorSpec]) -
     for name, spec in specs.items():
         array = arrays[name]
         if array.dtype != spec.dtype or array.ndim != len(spec.shape):
-            raise InputError(f"input {name!r} is {array.dtype}{list(array.shape)}, expected another type or rank", remedy)
+            raise InputError(
+                f"input {name!r} is {array.dtype}{list(array.shape)}, expected another type or rank", remedy
+            )
         if any(isinstance(d, int) and d != found for d, found in zip(spec.shape, array.shape, strict=True)):
             raise InputError(f"input {name!r} has shape {list(array.shape)}, expected {list(spec.shape)}", remedy)
     return arrays

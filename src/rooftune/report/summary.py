@@ -90,7 +90,7 @@ def _optimize_outcome(record: Mapping[str, Any]) -> str:
         return "no candidate could be measured."
     if gain is None or positive(before) is None:
         return f"runs in {duration(after)}."
-    if low is not None and low <= 1 or gain <= 1:
+    if (low is not None and low <= 1) or gain <= 1:
         return f"nothing was gained over the baseline of {duration(before)}."
     return f"from {duration(before)} to {duration(after)}, {factor(gain)} as fast."
 

@@ -133,17 +133,27 @@ def test_of_several_threads_one_measures(cache: Path, monkeypatch: pytest.Monkey
     assert len(taken) == 1
 
 
-def test_of_several_processes_one_measures(cache: Path) -> None:
-    program = "from rooftune.execute.probe import host_machine; print(host_machine(quick=True).notes == (), end='')"
-    environment = os.environ | {"ROOFTUNE_HOME": str(cache)}
+def test_of_several_processes_one_measures(cache: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    program = f"""
+from rooftune.execute.probe import stored
+real = stored.probe_host
+def counted(*arguments):
+    with open({str(log)!r}, "a") as stream:
+        stream.write("probed ")
+    return real(*arguments)
+stored.probe_host = counted
+print(stored.host_machine(quick=True).id, end="")
+"""
     run = [sys.executable, "-c", program]
+    environment = os.environ | {"ROOFTUNE_HOME": str(cache)}
     children = [subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     try:
-        assert {child.communicate(timeout=200)[0] for child in children} <= {"True", "False"}
-        assert [child.returncode for child in children] == [0, 0, 0]
+        assert [child.communicate(timeout=200)[0] for child in children] == ["host"] * 3
     finally:
         for child in children:
             child.kill()
+    assert log.read_text() == "probed "
     files = [path for path in cache.rglob("*") if path.is_file()]
     assert sorted(path.suffix for path in files) == [".lock", ".toml"]
     assert stored_machine(quick=True) is not None

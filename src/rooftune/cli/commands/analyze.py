@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from rooftune.cli.app import app
 from rooftune.cli.options import (
@@ -16,6 +12,7 @@ from rooftune.cli.options import (
     MachineName,
     ModelPath,
     NumberFormat,
+    ReportFile,
     Shapes,
     Threads,
     read_shapes,
@@ -32,7 +29,7 @@ def analyze(
     batch: Batch = None,
     groups: BackendGroups = "onnxruntime",
     number_format: NumberFormat = None,
-    report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the HTML page here.")] = None,
+    report: ReportFile = None,
     as_json: Json = False,
 ) -> None:
     """Where every operator stands under the machine's roof, and what the model costs."""

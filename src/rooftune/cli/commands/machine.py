@@ -15,14 +15,18 @@ from rooftune.cli.options import Json
 from rooftune.cli.screen import ScreenProgress, print_json, warn
 from rooftune.quantities import Unknown, si
 
-machine = typer.Typer(help="What machines can do: measure this one, list and show the known ones.", no_args_is_help=True)
+machine = typer.Typer(
+    help="What machines can do: measure this one, list and show the known ones.", no_args_is_help=True
+)
 app.add_typer(machine, name="machine")
 
 
 @machine.command()
 def probe(
     quick: Annotated[bool, typer.Option("--quick", help="Shorter windows: some seconds, less exact.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write the TOML here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Also write the TOML here.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure this CPU's ceilings and remember them."""
@@ -104,7 +108,9 @@ def _print(m: Any, as_json: bool) -> None:
     console.print(f"[bold]{m.name}[/bold]  {m.kind}  {m.microarchitecture}  {m.date}".rstrip())
     if m.clock_hz:
         console.print(f"clock {m.clock_hz / 1e9:.3g} GHz, {m.threads} threads, {' '.join(m.isa)}")
-    peaks = Table("format", "threads", "peak", "theoretical", "share", "spread", "instruction", "standing", "source", box=None)
+    peaks = Table(
+        "format", "threads", "peak", "theoretical", "share", "spread", "instruction", "standing", "source", box=None
+    )
     for p in facts["peaks"]:
         theory = p["theoretical_flops_per_second"]
         peaks.add_row(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rooftune.cli.app import app
-from rooftune.cli.options import Batch, Json, ModelPath, Shapes, Threads, read_seconds, read_shapes
+from rooftune.cli.options import Batch, InputFile, Json, ModelPath, Shapes, Threads, read_seconds, read_shapes
 from rooftune.cli.screen import ScreenProgress, print_json, print_record
 
 
@@ -17,19 +17,25 @@ from rooftune.cli.screen import ScreenProgress, print_json, print_record
 def optimize(
     model: ModelPath,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Run folder to write. Default: MODEL-rooftune/.", show_default=False)
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="FOLDER", help="Run folder to write. Default: MODEL-rooftune/.", show_default=False
+        ),
     ] = None,
     backends: Annotated[
-        str | None, typer.Option("--backends", metavar="A,B", help="Engines to choose among. Default: all installed.", show_default=False)
+        str | None,
+        typer.Option(
+            "--backends", metavar="A,B", help="Engines to choose among. Default: all installed.", show_default=False
+        ),
     ] = None,
     threads: Threads = None,
     objective: Annotated[str, typer.Option("--objective", metavar="GOAL", help="latency or throughput.")] = "latency",
-    data: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE.npz", help="Inputs to verify and time with. Default: random.", show_default=False)
-    ] = None,
+    data: InputFile = None,
     shape: Shapes = None,
     batch: Batch = None,
-    budget: Annotated[str, typer.Option("--budget", metavar="TIME", help="Time to spend on measuring, such as 60s or 5m.")] = "60s",
+    budget: Annotated[
+        str, typer.Option("--budget", metavar="TIME", help="Time to spend on measuring, such as 60s or 5m.")
+    ] = "60s",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the random inputs.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the output even if it is no run folder.")] = False,
     as_json: Json = False,

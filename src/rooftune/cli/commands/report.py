@@ -15,8 +15,12 @@ from rooftune.cli.screen import print_json, print_record
 
 @app.command()
 def report(
-    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run folder or a record.json.", show_default=False)],
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page here.", show_default=False)] = None,
+    source: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A run folder or a record.json.", show_default=False)
+    ],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the page here.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the report of an earlier run again, from its record."""

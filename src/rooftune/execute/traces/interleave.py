@@ -5,28 +5,50 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from rooftune.execute.competitor import PAUSE_SECONDS
 
-__all__ = ["time_both"]
+__all__ = ["WARM_UP_RUNS", "BothTimes", "time_both"]
 
 TURNS = 4
+WARM_UP_RUNS = 2
 
 
-def time_both(plain: Callable[[], object], profiled: Callable[[], object], runs: int) -> tuple[float, float]:
-    """Median seconds of `runs` runs of each, after a warm-up of each."""
-    seconds: tuple[list[float], list[float]] = ([], [])
+@dataclass(frozen=True)
+class BothTimes:
+    """Seconds of every run, without and with profiling, warm-up left out."""
+
+    plain: list[float] = field(default_factory=list)
+    profiled: list[float] = field(default_factory=list)
+
+    @property
+    def plain_median(self) -> float:
+        return statistics.median(self.plain)
+
+    @property
+    def profiled_median(self) -> float:
+        return statistics.median(self.profiled)
+
+    @property
+    def profiled_mean(self) -> float:
+        return statistics.fmean(self.profiled)
+
+
+def time_both(plain: Callable[[], object], profiled: Callable[[], object], runs: int) -> BothTimes:
+    """Seconds of `runs` runs of each, after a warm-up of `WARM_UP_RUNS` runs of each."""
+    times = BothTimes()
     for run in (plain, profiled):
-        run()
-        run()
+        for _ in range(WARM_UP_RUNS):
+            run()
     left = runs
     while left > 0:
         turn = min(left, max(1, -(-runs // TURNS)))
         left -= turn
-        for run, kept in zip((plain, profiled), seconds):
+        for run, kept in ((plain, times.plain), (profiled, times.profiled)):
             time.sleep(PAUSE_SECONDS)
             for _ in range(turn):
                 start = time.perf_counter_ns()
                 run()
                 kept.append((time.perf_counter_ns() - start) * 1e-9)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    return times

@@ -44,7 +44,7 @@ def profile_session(
     _discard_weights(options, folder)
     session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
-    model_seconds, profiled_seconds = time_both(lambda: plain(arrays), lambda: session.run(names, arrays), runs)
+    times = time_both(lambda: plain(arrays), lambda: session.run(names, arrays), runs)
     trace = Path(session.end_profiling())
     del session
     per_run = _events_per_run(json.loads(trace.read_text()))[-runs:]
@@ -63,8 +63,8 @@ def profile_session(
         settings=candidate.settings,
         threads=candidate.threads,
         kernels=kernels,
-        model_seconds=model_seconds,
-        profiled_seconds=profiled_seconds,
+        model_seconds=times.plain_median,
+        profiled_seconds=times.profiled_median,
         runs=runs,
     )
 
@@ -142,9 +142,9 @@ def _outermost(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _seconds_by_node(per_run: Sequence[Sequence[Mapping[str, Any]]], engine: Sequence[EngineNode]) -> dict[str, float]:
-    """Median seconds of each engine node over the runs.
+    """Median seconds of each engine node over the runs, scaled so that they add up to the median run.
 
-    Events carry the node's name, or for an unnamed node its operator and an index of the engine's own. Those
+    (Medians add up to less than the median of the sums: what disturbs a run disturbs few of its kernels.) Events carry the node's name, or for an unnamed node its operator and an index of the engine's own. Those
     are matched by their place among the unnamed nodes of that operator. Durations are cut to whole
     microseconds by the engine, so half a tick is added.
     """
@@ -154,6 +154,7 @@ def _seconds_by_node(per_run: Sequence[Sequence[Mapping[str, Any]]], engine: Seq
         if node.key == f"{position}:{node.type}":
             unnamed.setdefault(node.type, []).append(node.key)
     samples: dict[str, list[float]] = {}
+    sums: list[float] = []
     for events in per_run:
         waiting = {type_: list(keys) for type_, keys in unnamed.items()}
         spent: dict[str, float] = {}
@@ -164,6 +165,10 @@ def _seconds_by_node(per_run: Sequence[Sequence[Mapping[str, Any]]], engine: Seq
             if key not in named and waiting.get(type_):
                 key = waiting[type_].pop(0)
             spent[key] = spent.get(key, 0.0) + (event["dur"] + 0.5) * _TICK_SECONDS
+        sums.append(sum(spent.values()))
         for key, seconds in spent.items():
             samples.setdefault(key, []).append(seconds)
-    return {key: statistics.median(values) * len(values) / max(1, len(per_run)) for key, values in samples.items()}
+    medians = {key: statistics.median(v + [0.0] * (len(per_run) - len(v))) for key, v in samples.items()}
+    total = sum(medians.values())
+    scale = statistics.median(sums) / total if total else 1.0
+    return {key: seconds * scale for key, seconds in medians.items()}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rooftune.execute.attribution import EngineNode, attribute
+from rooftune.execute.attribution import Attribution, EngineNode, attribute
 from rooftune.execute.backend import Candidate
 from rooftune.execute.profile import Kernel, Profile, assemble_profile
-from rooftune.execute.traces.interleave import time_both
+from rooftune.execute.traces.interleave import WARM_UP_RUNS, time_both
 from rooftune.execute.traces.source import read_source
 from rooftune.protocols import Arrays
 
@@ -40,46 +39,53 @@ def profile_model(
     for index, name in enumerate(names):
         array = np.ascontiguousarray(arrays[name])
         request.set_input_tensor(index, openvino.Tensor(array, shared_memory=array.size > 0))
-    counters: list[dict[str, float]] = []
+    readings: list[dict[str, float]] = []
 
     def profiled() -> None:
         request.infer()
-        counters.append(_counters(request))
+        readings.append(_counters(request) if len(readings) in (WARM_UP_RUNS - 1, WARM_UP_RUNS + runs - 1) else {})
 
-    model_seconds, profiled_seconds = time_both(lambda: plain(arrays), profiled, runs)
+    times = time_both(lambda: plain(arrays), profiled, runs)
+    spent = _mean_seconds(readings[WARM_UP_RUNS - 1], readings[-1], WARM_UP_RUNS, runs)
+    usual = min(1.0, times.profiled_median / times.profiled_mean)  # counters know means only: take bursts out
     engine = _engine_nodes(compiled.get_runtime_model())
     types = _types(request)
     found = attribute(read_source(model_path), engine)
     kernels = []
-    for key in dict.fromkeys(name for run in counters for name in run):
-        seconds = statistics.median(run.get(key, 0.0) for run in counters[-runs:])
-        attribution = found.get(key)
-        kernels.append(
-            Kernel(
-                key,
-                types.get(key, ""),
-                seconds,
-                attribution.nodes if attribution else (),
-                attribution.how if attribution else "",
-            )
-        )
+    for key, seconds in spent.items():
+        attribution = found.get(key, Attribution())
+        kernels.append(Kernel(key, types.get(key, ""), seconds * usual, attribution.nodes, attribution.how))
     return assemble_profile(
         backend=candidate.backend,
         settings=candidate.settings,
         threads=candidate.threads,
         kernels=kernels,
-        model_seconds=model_seconds,
-        profiled_seconds=profiled_seconds,
+        model_seconds=times.plain_median,
+        profiled_seconds=times.profiled_median,
         runs=runs,
     )
 
 
 def _counters(request: Any) -> dict[str, float]:
-    """Seconds by engine node of the last run, of those that ran."""
+    """Mean seconds by engine node over all runs since it was compiled, of those that ran."""
     spent: dict[str, float] = {}
     for counter in request.profiling_info:
         if str(counter.status).endswith("EXECUTED"):
             spent[counter.node_name] = spent.get(counter.node_name, 0.0) + counter.real_time.total_seconds()
+    return spent
+
+
+def _mean_seconds(early: Mapping[str, float], late: Mapping[str, float], before: int, runs: int) -> dict[str, float]:
+    """Mean over the `runs` runs between two readings of counters that hold the mean of all runs so far.
+
+    Readings are cut to whole microseconds, so half a tick is added to each.
+    """
+    half_tick = 0.5e-6
+    spent: dict[str, float] = {}
+    for key, mean in late.items():
+        total = (mean + half_tick) * (before + runs)
+        earlier = (early[key] + half_tick) * before if key in early else 0.0
+        spent[key] = max(0.0, (total - earlier) / runs)
     return spent
 
 

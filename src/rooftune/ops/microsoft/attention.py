@@ -70,8 +70,9 @@ class Attention:
              macs=192 + 48 + 48, flops=2 * 288 + 24 + 7 * 12,
              bytes_read=32 + 768 + 96 + 24 + 320, bytes_written=32 + 384),
         # values narrower than keys: projection 2·10 over 6; scores 2·2 over 4, values 2·2 over 2
-        Case("float32[1,2,6], float32[6,10] -> float32[1,2,2]", {"num_heads": 1, "qkv_hidden_sizes": [4, 4, 2]},
-             macs=120 + 16 + 8, flops=2 * 144 + 6 * 4, bytes_read=48 + 240, bytes_written=16),
+        Case("float32[1,2,6], float32[6,10], float32[10] -> float32[1,2,2]",
+             {"num_heads": 1, "qkv_hidden_sizes": [4, 4, 2]}, macs=120 + 16 + 8, flops=2 * 144 + 20 + 6 * 4,
+             bytes_read=48 + 240 + 40, bytes_written=16),
         Case("float32[1,1,8], float32[8,24], float32[24], -, float32[2,1,2,9,4], -, int32[1] "
              "-> float32[1,1,8], float32[2,1,2,9,4]", {"num_heads": 2, "past_present_share_buffer": 1},
              flops=Unknown("filled part")),

@@ -14,7 +14,8 @@ class BiasSoftmax:
 
     cases = (
         # 24 scores: the mask, then max, subtract, exp, sum, divide
-        Case("float32[1,2,3,4], float32[1,1,1,4] -> float32[1,2,3,4]", {"axis": 3}, flops=24 * 6,
+        Case("float32[1,2,3,4], float32[1,1,1,4] -> float32[1,2,3,4]",
+             {"axis": 3, "is_inner_broadcast": 0}, flops=24 * 6,
              elementwise={"add": 72, "compare": 24, "exp": 24, "div": 24}, bytes_read=96 + 16, bytes_written=96),
         Case("float32[N,4], float32[4] -> float32[N,4]", flops="24*N", bytes_read="16*N + 16", bytes_written="16*N"),
     )

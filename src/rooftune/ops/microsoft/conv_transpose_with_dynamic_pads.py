@@ -15,7 +15,7 @@ class ConvTransposeWithDynamicPads:
         self,
         x: TensorType,
         w: TensorType,
-        pads: TensorType | None = None,
+        pads: TensorType,
         b: TensorType | None = None,
         *,
         y: TensorType,
@@ -26,8 +26,8 @@ class ConvTransposeWithDynamicPads:
 
     cases = (
         # 9 inputs × 2·3·3 taps
-        Case("float32[1,1,3,3], float32[1,2,3,3] -> float32[1,2,5,5]", macs=162, flops=324,
-             bytes_read=36 + 72, bytes_written=200),
+        Case("float32[1,1,3,3], float32[1,2,3,3], int64[4] -> float32[1,2,5,5]", macs=162, flops=324,
+             bytes_read=36 + 72 + 32, bytes_written=200),
         # 4 channels of 2×2, stride 2, cropped by one; a bias on 1·3·3·3 outputs
         Case("float32[1,4,2,2], float32[4,3,3,3], int64[4], float32[3] -> float32[1,3,3,3]", {"strides": [2, 2]},
              macs=432, flops=864 + 27, bytes_read=64 + 432 + 32 + 12, bytes_written=108),

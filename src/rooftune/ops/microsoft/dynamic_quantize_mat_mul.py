@@ -31,7 +31,7 @@ class DynamicQuantizeMatMul:
         )
 
     cases = (
-        # A of 8: range 16, scale and zero point 10, 6 each to quantise; 8 shifted; 6 sums converted and scaled, a factor
+        # A of 8: range 16, scale and zero point 10, quantised 48; 8 shifted; 6 sums converted and scaled, a factor
         Case("float32[2,4], int8[4,3], float32[] -> float32[2,3]", macs=24, flops=48 + 16 + 10 + 48 + 8 + 6 + 7,
              bytes_read=32 + 12 + 4, bytes_written=24),
         # a scale and a zero point per column, and a bias: per row 8·8 to quantise, 8 shifted, 3·(2 + 1) at the end

@@ -54,6 +54,6 @@ class EmbedLayerNormalization:
              elementwise={"add": 48 + 78 + 24 + 6, "mul": 48 + 24, "div": 18, "sqrt": 6},
              bytes_read=24 + 24 + 96 + 48 + 32 + 16 + 16 + 24, bytes_written=96 + 8),
         # no segments: 8 numbers in 2 rows
-        Case("int32[1,2], -, float32[50,4], float32[8,4], -, float32[4], float32[4] -> float32[1,2,4]",
-             flops=8 + 50 + 16, bytes_read=8 + 32 + 32 + 16 + 16, bytes_written=32),
+        Case("int32[1,2], -, float32[50,4], float32[8,4], -, float32[4], float32[4] -> float32[1,2,4], int32[1]",
+             flops=8 + 50 + 16, bytes_read=8 + 32 + 32 + 16 + 16, bytes_written=32 + 4),
     )

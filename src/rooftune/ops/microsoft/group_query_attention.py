@@ -78,18 +78,19 @@ class GroupQueryAttention:
         )
 
     cases = (
-        # one token after seven, 4 query heads on 2 key heads of size 4: 8 keys for 16 + 16 columns, 4·8 scores
-        Case("float32[1,1,16], float32[1,1,8], float32[1,1,8], float32[1,2,7,4], float32[1,2,7,4], int32[1], int32[] "
-             "-> float32[1,1,16], float32[1,2,8,4], float32[1,2,8,4]", {"num_heads": 4, "kv_num_heads": 2},
-             macs=256, flops=512 + 6 * 32, bytes_read=64 + 32 + 32 + 224 + 224 + 4 + 4, bytes_written=64 + 256 + 256),
-        # a prompt of 3 tokens, packed: 9 pairs for 8 + 8 columns, 18 scores, rotary on 3·(8 + 4) numbers
-        Case("float32[1,3,16], -, -, -, -, int32[1], int32[], float32[10,2], float32[10,2] "
-             "-> float32[1,3,8], float32[1,1,3,4], float32[1,1,3,4]",
-             {"num_heads": 2, "kv_num_heads": 1, "do_rotary": 1}, macs=144, flops=288 + 6 * 18 + 3 * 36,
-             elementwise={"mul": 18 + 72, "add": 36 + 36, "compare": 18, "exp": 18, "div": 18},
-             bytes_read=192 + 4 + 4 + 24 + 24, bytes_written=96 + 48 + 48),
-        Case("float32[1,1,16], -, -, float32[1,1,9,4], float32[1,1,9,4], int32[1], int32[] "
-             "-> float32[1,1,8], float32[1,1,9,4], float32[1,1,9,4]", {"num_heads": 2, "kv_num_heads": 1},
+        # one token after seven, 4 query heads on 2 key heads of size 8: 8 keys for 32 + 32 columns, 4·8 scores
+        Case("float32[1,1,32], float32[1,1,16], float32[1,1,16], float32[1,2,7,8], float32[1,2,7,8], int32[1], int32[] "
+             "-> float32[1,1,32], float32[1,2,8,8], float32[1,2,8,8]", {"num_heads": 4, "kv_num_heads": 2},
+             macs=512, flops=1024 + 6 * 32, bytes_read=128 + 64 + 64 + 448 + 448 + 4 + 4,
+             bytes_written=128 + 512 + 512),
+        # a prompt of 3 tokens, packed: 9 pairs for 32 + 32 columns, 18 scores, rotary on 3·(32 + 16) numbers
+        Case("float32[1,3,64], -, -, -, -, int32[1], int32[], float32[10,8], float32[10,8] "
+             "-> float32[1,3,32], float32[1,1,3,16], float32[1,1,3,16]",
+             {"num_heads": 2, "kv_num_heads": 1, "do_rotary": 1}, macs=576, flops=1152 + 6 * 18 + 3 * 144,
+             elementwise={"mul": 18 + 288, "add": 36 + 144, "compare": 18, "exp": 18, "div": 18},
+             bytes_read=768 + 4 + 4 + 96 + 96, bytes_written=384 + 192 + 192),
+        Case("float32[1,1,32], -, -, float32[1,1,9,8], float32[1,1,9,8], int32[1], int32[] "
+             "-> float32[1,1,16], float32[1,1,9,8], float32[1,1,9,8]", {"num_heads": 2, "kv_num_heads": 1},
              flops=Unknown("filled part")),
     )
 

@@ -25,7 +25,7 @@ class QLinearSoftmax:
     cases = (
         # six elements: convert, shift, scale; max, subtract, exp, sum, divide;
         # then divide, round, shift, two bounds, convert
-        Case("uint8[2,3], float32[], uint8[], float32[], uint8[] -> uint8[2,3]",
+        Case("uint8[2,3], float32[], uint8[], float32[], uint8[] -> uint8[2,3]", {"opset": 13},
              flops=18 + 30 + 36, bytes_read=6 + 5 + 5, bytes_written=6),
         Case("int8[N,4], float32[], -, float32[], - -> int8[N,4]", flops="48*N", bytes_read="4*N + 8",
              bytes_written="4*N"),

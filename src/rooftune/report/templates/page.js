@@ -174,6 +174,9 @@
   }
   all(".table").forEach(prepare);
 
+  // what stands in for scripts has no use here
+  all(".unscripted").forEach((element) => element.remove());
+
   // ---- the record as a file ------------------------------------------------------------------------------
   const link = $("#download");
   link.href = URL.createObjectURL(new Blob([$("#record").textContent], { type: "application/json" }));

@@ -4,7 +4,7 @@
 
 The C program is the triad of STREAM, compiled with gcc -O3 -march=native for ordinary stores and written with
 intrinsics for non-temporal ones. Both sides use the same array sizes (four times the last cache), cores, page sizes,
-places within the page and byte count (three arrays), and measure in turns; the C program also runs as its own twin,
+places within the page, windows (a 32nd of the arrays) and byte count (three arrays), and measure in turns; the C program also runs as its own twin,
 which says how far the numbers can be trusted. Writes benchmarks/results/ceilings.json.
 """
 
@@ -26,7 +26,8 @@ import numpy as np
 import psutil
 
 from rooftune.execute.probe import probe_host
-from rooftune.execute.probe.bandwidths import Arrays, StreamMeter, dram_array_bytes
+from rooftune.execute.probe.bandwidths import PIECES, Arrays, StreamMeter, dram_array_bytes
+from rooftune.execute.probe.measure import quickest
 from rooftune.execute.probe.probe import thread_counts
 from rooftune.execute.probe.threads import Team
 from rooftune.execute.probe.trial import stream_kernels
@@ -42,6 +43,7 @@ C_TRIAD = r"""
 #include <immintrin.h>
 #include <omp.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -57,7 +59,8 @@ static void past_the_caches(double *a, const double *b, const double *c, double 
     _mm512_stream_pd(a + i, _mm512_fmadd_pd(_mm512_set1_pd(s), _mm512_load_pd(c + i), _mm512_load_pd(b + i)));
 #elif defined(__AVX__)
   for (size_t i = 0; i < n; i += 4)
-    _mm256_stream_pd(a + i, _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(s), _mm256_load_pd(c + i)), _mm256_load_pd(b + i)));
+    _mm256_stream_pd(a + i,
+                     _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(s), _mm256_load_pd(c + i)), _mm256_load_pd(b + i)));
 #else
   for (size_t i = 0; i < n; i += 2)
     _mm_stream_pd(a + i, _mm_add_pd(_mm_mul_pd(_mm_set1_pd(s), _mm_load_pd(c + i)), _mm_load_pd(b + i)));
@@ -79,9 +82,8 @@ static double *array(size_t n, int number) {
 }
 
 int main(int count, char **words) {
-  size_t n = strtoull(words[1], 0, 10);
-  int streaming = atoi(words[2]), threads = count - 3;
-  double began[threads], ended[threads];
+  size_t piece = strtoull(words[1], 0, 10), pieces = strtoull(words[2], 0, 10), n = piece * pieces;
+  int streaming = atoi(words[3]), threads = count - 4;
   double *mine[threads][3];
   omp_set_num_threads(threads);
 #pragma omp parallel
@@ -89,7 +91,7 @@ int main(int count, char **words) {
     int t = omp_get_thread_num();
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET(atoi(words[3 + t]), &set);
+    CPU_SET(atoi(words[4 + t]), &set);
     sched_setaffinity(0, sizeof set, &set);
     for (int k = 0; k < 3; k++) {
       mine[t][k] = array(n, k);
@@ -98,23 +100,32 @@ int main(int count, char **words) {
   }
   puts("ready");
   fflush(stdout);
-  for (int passes; scanf("%d", &passes) == 1;) {
-    for (int p = 0; p < passes; p++) {
+  for (size_t passes; scanf("%zu", &passes) == 1;) {
+    double *begin = malloc(passes * pieces * threads * sizeof(double));
+    double *end = malloc(passes * pieces * threads * sizeof(double));
+    atomic_int met = 0;
 #pragma omp parallel
-      {
-        int t = omp_get_thread_num();
-#pragma omp barrier
-        began[t] = now();
-        (streaming ? past_the_caches : ordinary)(mine[t][0], mine[t][1], mine[t][2], 3.0, n);
-        ended[t] = now();
+    {
+      int t = omp_get_thread_num();
+      for (size_t w = 0; w < passes * pieces; w++) {
+        size_t at = w % pieces * piece;
+        atomic_fetch_add(&met, 1);
+        while (atomic_load(&met) < (int)(w + 1) * threads) _mm_pause();
+        begin[w * threads + t] = now();
+        (streaming ? past_the_caches : ordinary)(mine[t][0] + at, mine[t][1] + at, mine[t][2] + at, 3.0, piece);
+        end[w * threads + t] = now();
       }
-      double first = began[0], last = ended[0];
+    }
+    for (size_t w = 0; w < passes * pieces; w++) {
+      double first = begin[w * threads], last = end[w * threads];
       for (int t = 1; t < threads; t++) {
-        if (began[t] < first) first = began[t];
-        if (ended[t] > last) last = ended[t];
+        if (begin[w * threads + t] < first) first = begin[w * threads + t];
+        if (end[w * threads + t] > last) last = end[w * threads + t];
       }
       printf("%.9f ", last - first);
     }
+    free(begin);
+    free(end);
     puts("");
     fflush(stdout);
   }
@@ -126,8 +137,8 @@ int main(int count, char **words) {
 class CTriad:
     """The C program, waiting with its arrays filled until it is asked for passes."""
 
-    def __init__(self, program: Path, elements: int, non_temporal: bool, cpus: Sequence[int]) -> None:
-        words = [str(program), str(elements), str(int(non_temporal)), *map(str, cpus)]
+    def __init__(self, program: Path, piece: int, non_temporal: bool, cpus: Sequence[int]) -> None:
+        words = [str(program), str(piece), str(PIECES), str(int(non_temporal)), *map(str, cpus)]
         environment = os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_DYNAMIC": "false"}
         self._child = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, bufsize=1
@@ -135,10 +146,10 @@ class CTriad:
         self._answer()
 
     def seconds(self, passes: int) -> float:
-        """Time of a pass: the median of the two quickest, after one that does not count."""
+        """Time of a piece, chosen as the probe chooses, after one pass that does not count."""
         assert self._child.stdin is not None
         self._child.stdin.write(f"{passes + 1}\n")
-        return float(np.median(sorted(map(float, self._answer().split()[1:]))[:2]))
+        return float(quickest(np.array(self._answer().split()[PIECES:], np.float64), share=4))
 
     def close(self) -> None:
         assert self._child.stdin is not None
@@ -178,13 +189,13 @@ def race_triad(program: Path, cpus: Sequence[int], non_temporal: bool, turns: in
     kernel = next(k for k in stream_kernels() if k.pattern == "triad" and k.stores == stores)
     arrays = Arrays.touched(team, total // len(cpus), 3)
     meter = StreamMeter(team, kernel, arrays, None)
-    moved = meter.bytes_per_pass
-    elements = moved // len(cpus) // 24
-    first, twin = (CTriad(program, elements, non_temporal, cpus) for _ in range(2))
+    moved = meter.window_bytes
+    piece = moved // len(cpus) // 24
+    first, twin = (CTriad(program, piece, non_temporal, cpus) for _ in range(2))
     runners: list[tuple[str, Callable[[], float]]] = [
-        ("stream", lambda: moved / first.seconds(3)),
-        ("rooftune", lambda: meter.sample(3).rate),
-        ("twin", lambda: moved / twin.seconds(3)),
+        ("stream", lambda: moved / first.seconds(2)),
+        ("rooftune", lambda: meter.sample(2).rate),
+        ("twin", lambda: moved / twin.seconds(2)),
     ]
     rates: dict[str, list[float]] = {name: [] for name, _ in runners}
     for attempt in range(3):
@@ -201,7 +212,7 @@ def race_triad(program: Path, cpus: Sequence[int], non_temporal: bool, turns: in
     return {
         "threads": len(cpus),
         "stores": stores,
-        "array_bytes": elements * 8 * len(cpus),
+        "array_bytes": piece * PIECES * 8 * len(cpus),
         "four_last_caches": whole,
         "turns": len(both),
         "stream_bytes_per_second": float(np.median(both)),

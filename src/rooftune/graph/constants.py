@@ -15,6 +15,13 @@ __all__ = ["constant_of", "constant_tensor", "is_constant"]
 
 DEFAULT_LIMIT = 1 << 16
 
+_PLAIN = {
+    ir.AttributeType.INT: np.int64,
+    ir.AttributeType.INTS: np.int64,
+    ir.AttributeType.FLOAT: np.float32,
+    ir.AttributeType.FLOATS: np.float32,
+}
+
 
 def constant_tensor(value: ir.Value | None) -> Any:
     """The tensor behind an initialiser or the output of a Constant node; None for anything else.
@@ -30,16 +37,17 @@ def constant_tensor(value: ir.Value | None) -> Any:
     if node is None or node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
         return None
     for name, attribute in node.attributes.items():
-        if attribute.is_ref() or attribute.value is None:
+        if attribute.is_ref() or attribute.value is None or not name.startswith("value"):
             continue
-        if name == "value":
+        if attribute.type == ir.AttributeType.TENSOR:
             return attribute.value
-        if name in ("value_int", "value_ints"):
-            return ir.Tensor(np.array(attribute.value, np.int64))
-        if name in ("value_float", "value_floats"):
-            return ir.Tensor(np.array(attribute.value, np.float32))
-        if name in ("value_string", "value_strings"):
-            return ir.Tensor(np.array(attribute.value, object), dtype=ir.DataType.STRING)
+        dtype = _PLAIN.get(attribute.type)
+        if dtype is not None:
+            return ir.Tensor(np.array(attribute.value, dtype))
+        if attribute.type == ir.AttributeType.STRING:
+            return ir.StringTensor([attribute.value.encode()], shape=ir.Shape([]))
+        if attribute.type == ir.AttributeType.STRINGS:
+            return ir.StringTensor([text.encode() for text in attribute.value])
     return None
 
 

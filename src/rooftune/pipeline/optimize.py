@@ -19,6 +19,7 @@ from rooftune.execute.backends.onnxruntime import reference_candidate
 from rooftune.execute.competitor import Entry
 from rooftune.execute.race import race
 from rooftune.execute.rank import Ranking, rank
+from rooftune.execute.statistics import Interval
 from rooftune.execute.worker import EngineFailure, Worker
 from rooftune.graph.model import Model
 from rooftune.graph.save import copy_model
@@ -29,10 +30,9 @@ from rooftune.pipeline.prepare import HOST, open_machine, open_model, require_co
 from rooftune.pipeline.profile import group_rules_of, profile_facts
 from rooftune.pipeline.samples import Samples, make_samples
 from rooftune.pipeline.verdicts import optimize_verdict
-from rooftune.plan import Step
+from rooftune.pipeline.written_down import candidate_rows, engine_steps, method_sentences
 from rooftune.protocols import Arrays, Progress, SilentProgress
-from rooftune.quantities import Unknown
-from rooftune.records import CandidateRow, Placed, Record, Refused, Speedup, plain
+from rooftune.records import Placed, Record, Refused, Speedup, plain
 from rooftune.report.html import write_html
 from rooftune.verdicts import Exactness
 from rooftune.verify import Verification, verify
@@ -158,7 +158,7 @@ def _backends(names: Sequence[str] | None) -> tuple[list[Backend], list[Refused]
 
 def _run(job: _Job, chosen: Sequence[Backend], absent: list[Refused], host: Machine, folder: Path) -> Record:
     with job.progress.stage("running the reference"):
-        reference = _reference(job, chosen)
+        reference = _reference(job)
     facts = ModelFacts(branches=_has_branches(job.model))
     candidates: list[Candidate] = []
     defaults: list[int] = []
@@ -179,9 +179,8 @@ def _run(job: _Job, chosen: Sequence[Backend], absent: list[Refused], host: Mach
     return _choose(job, entries, ranking, len(defaults), reference, host, absent, folder)
 
 
-def _reference(job: _Job, chosen: Sequence[Backend]) -> list[Arrays]:
+def _reference(job: _Job) -> list[Arrays]:
     """Outputs of the original model with every optimisation off, on every sample."""
-    del chosen
     try:
         with Worker(reference_candidate(), job.path, input_shapes=job.shapes) as worker:
             return [worker.run(sample) for sample in job.samples]
@@ -261,8 +260,8 @@ def _choose(
     placed_best = _placed(entries[kept].candidate, times[1] if kept != baseline else times[0])
     analyses = {b: analyze_on(job.model, host, job.threads, b) for b in _groups_for(entries, (baseline, kept, best))}
     profiles = _profiles(job, entries, baseline, kept, analyses, host)
-    rows = _rows(entries, ranking, checks)
-    steps = _steps(entries, baseline, best, kept, ratio, reason, analyses)
+    rows = candidate_rows(entries, ranking, checks)
+    steps = engine_steps(entries, baseline, best, kept, ratio, reason, analyses)
     write_deployment(_deployment(entries[kept].candidate, job), folder)
     main = analyses[group_rules_of(entries[kept].candidate.backend)]
     return Record(
@@ -288,7 +287,7 @@ def _choose(
             *([Refused(f"run with {entries[best].name}", reason)] if reason else []),
         ],
         profiles=profiles,
-        method=_method(job, ranking, after.rounds, len(job.samples)),
+        method=method_sentences(job.threads, ranking, after.rounds, len(job.samples)),
     )
 
 
@@ -306,7 +305,7 @@ def _median(ranking: Ranking, index: int) -> float | None:
     return interval.median if interval else None
 
 
-def _speedup(ratio: Any, twin: Any, settled: bool) -> Speedup:
+def _speedup(ratio: Interval | None, twin: Interval | None, settled: bool) -> Speedup:
     twins = None if twin is None else {"median": twin.median, "low": twin.low, "high": twin.high}
     if ratio is None:
         return Speedup(1.0, 1.0, 1.0, 0, twins, settled)
@@ -334,82 +333,6 @@ def _profiles(
     return {"before": found[baseline], "after": found[kept]}
 
 
-def _rows(entries: Sequence[Entry], ranking: Ranking, checks: Mapping[int, Verification]) -> list[CandidateRow]:
-    rows = []
-    for index, (entry, standing) in enumerate(zip(entries, ranking.standings, strict=True)):
-        interval = standing.lap.seconds
-        check = checks.get(index)
-        rows.append(
-            CandidateRow(
-                name=entry.name,
-                backend=entry.candidate.backend,
-                settings=dict(entry.candidate.settings),
-                threads=entry.candidate.threads,
-                concurrency=entry.candidate.concurrency,
-                status="measured" if standing.status == "final" else standing.status,
-                seconds=interval.median if interval else None,
-                low=interval.low if interval else None,
-                high=interval.high if interval else None,
-                runs=standing.lap.runs,
-                load_seconds=standing.lap.load_seconds,
-                items_per_second=1.0 / interval.median if interval and interval.median > 0 else None,
-                error=check.max_relative_error if check else None,
-                verified=check.passed if check else None,
-                reason=standing.reason or (check.reason if check else ""),
-            )
-        )
-    return rows
-
-
-def _steps(
-    entries: Sequence[Entry],
-    baseline: int,
-    best: int,
-    kept: int,
-    ratio: Any,
-    reason: str,
-    analyses: Mapping[str, Analysis],
-) -> list[Step]:
-    if best == baseline:
-        candidate = entries[baseline].candidate
-        return [
-            Step(
-                name=f"run_with_{candidate.backend}",
-                kind="engine",
-                options=candidate.to_json(),
-                predicted_gain=1.0,
-                measured_gain=1.0,
-                kept=True,
-                reason="the fastest default was not beaten by any candidate",
-            )
-        ]
-    old, new = entries[baseline].candidate, entries[best].candidate
-    same = old.backend == new.backend
-    predicted = None if same else _predicted_gain(analyses, old.backend, new.backend)
-    return [
-        Step(
-            name=f"tune_{new.backend}" if same else f"run_with_{new.backend}",
-            kind="tune" if same else "engine",
-            options=new.to_json(),
-            predicted_gain=predicted,
-            measured_gain=None if ratio is None else ratio.median,
-            kept=kept == best,
-            reason=reason
-            or ("settings are found by measuring; nothing predicts them yet" if same else "faster beyond doubt"),
-        )
-    ]
-
-
-def _predicted_gain(analyses: Mapping[str, Analysis], old: str, new: str) -> float | None:
-    before, after = analyses.get(group_rules_of(old)), analyses.get(group_rules_of(new))
-    if before is None or after is None:
-        return None
-    a, b = before.totals.predicted_seconds, after.totals.predicted_seconds
-    if isinstance(a, Unknown) or isinstance(b, Unknown) or b <= 0:
-        return None
-    return a / b
-
-
 def _deployment(candidate: Candidate, job: _Job) -> Deployment:
     open_inputs = job.model.bindings
     return Deployment(
@@ -421,18 +344,3 @@ def _deployment(candidate: Candidate, job: _Job) -> Deployment:
         model=job.path.name,
         input_shapes=job.shapes if open_inputs else {},
     )
-
-
-def _method(job: _Job, ranking: Ranking, rounds: int, samples: int) -> list[str]:
-    return [
-        f"Each engine ran in a process of its own, bound to {job.threads} core{'s' if job.threads > 1 else ''}, in turns with "
-        "pauses of 50 ms; a turn is at least 5 runs or 30 ms, and its median counts.",
-        f"{len(ranking.standings)} candidates were screened, {len(ranking.finalists)} raced together; after the choice the "
-        f"winner and the fastest default raced once more for {rounds} rounds beside a twin of the baseline.",
-        "Speed-up is the median of the ratios paired by round with its 95 % bootstrap interval; a gain is kept only "
-        "when the whole interval lies above 1.",
-        f"Verified on {samples} input{'s' if samples > 1 else ''} against the original model in ONNX Runtime with every "
-        "optimisation off; the error is the largest difference over the largest reference value.",
-        "Operator times are those of the engine's own profiler, scaled to the time of the model without profiling; what "
-        "is left over is shown as dispatch.",
-    ]

@@ -11,6 +11,7 @@ import typer
 from rooftune.cli.app import app
 from rooftune.cli.options import Batch, InputFile, Json, ModelPath, Shapes, Threads, read_seconds, read_shapes
 from rooftune.cli.screen import ScreenProgress, print_json, print_record
+from rooftune.errors import ConstraintNotMet
 
 
 @app.command()
@@ -65,3 +66,8 @@ def optimize(
     else:
         print_record(record)
     print(f"rooftune: report at {outcome.folder / 'report.html'}", file=sys.stderr)
+    if outcome.record.verification is not None and not outcome.record.verification.passed:
+        raise ConstraintNotMet(
+            f"the result could not be verified: {outcome.record.verification.reason}",
+            "give real data with --input, or look at the outputs it names",
+        )

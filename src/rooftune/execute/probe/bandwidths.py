@@ -16,10 +16,13 @@ from rooftune.execute.probe.threads import Step, Team
 from rooftune.execute.probe.verify import register_bytes, stream_argument
 from rooftune.machine.topology import Topology
 
-__all__ = ["Arrays", "StreamMeter", "cache_shares", "dram_array_bytes"]
+__all__ = ["PIECES", "Arrays", "StreamMeter", "cache_shares", "dram_array_bytes"]
 
 _STAGGER = 1344
 """Bytes between the arrays' places in a 4 KB page: a third of it, in whole cache lines."""
+
+PIECES = 32
+"""Pieces in which arrays beyond the caches are walked through."""
 
 _GRAIN = 4096
 _PATTERN_BYTES = 1 << 20
@@ -91,31 +94,40 @@ class Arrays:
 class StreamMeter:
     """Samples one stream kernel on arrays of a team.
 
-    budget   bytes each thread may touch (all arrays of the pattern together); None = the arrays whole, one pass
-             per window
+    share   bytes each thread may touch (all arrays of the pattern together), again and again. None = the arrays
+            whole, a piece per window: no window is longer than a scheduler's slice, and what a window touches has
+            left the caches since the sweep before
     """
 
-    def __init__(self, team: Team, kernel: StreamKernel, arrays: Arrays, budget: int | None) -> None:
+    def __init__(self, team: Team, kernel: StreamKernel, arrays: Arrays, share: int | None) -> None:
         self._team, self._arrays = team, arrays
         self._code = compile_code(kernel.text, kernel.features)
         grain = kernel.turn_bytes(register_bytes(kernel.isa))
-        wanted = arrays.size if budget is None else min(arrays.size, budget // ARRAYS[kernel.pattern])
+        wanted = arrays.size // PIECES if share is None else min(arrays.size, share // ARRAYS[kernel.pattern])
         size = max(grain, wanted // grain * grain)
-        self._arguments = [stream_argument(kernel, own, size) for own in arrays.regions]
+        pieces = min(PIECES, arrays.size // size) if share is None else 1
+        self._arguments = [
+            [stream_argument(kernel, [array[piece * size :] for array in own], size) for own in arrays.regions]
+            for piece in range(pieces)
+        ]
         self._bytes = size * ARRAYS_MOVED[kernel.pattern] * len(team)
-        self._passes = calibrate(team, self._steps, WINDOW_SECONDS)
+        self._passes = 1 if share is None else calibrate(team, lambda passes: self._steps(0, passes), WINDOW_SECONDS)
 
     def sample(self, windows: int) -> Sample:
-        """So many windows, one after the other."""
-        stamps = self._team.run([[step] * (windows + 1) for step in self._steps(self._passes)])
-        seconds = float(quickest(wall_seconds(stamps[:, 1:])))
+        """So many windows (in pieces: sweeps over all of them), after one that does not count."""
+        pieces = len(self._arguments)
+        rounds = [self._steps(piece, self._passes) for piece in range(pieces)]
+        steps = [[row[rank] for row in rounds] * (windows + 1) for rank in range(len(self._team))]
+        wall = wall_seconds(self._team.run(steps)[:, pieces:])
+        # pieces lie in different places of the memory: their typical speed counts, not that of the luckiest
+        seconds = float(quickest(wall) if pieces == 1 else quickest(wall, share=4))
         return Sample(self._bytes * self._passes / seconds, None, seconds / self._passes)
 
     @property
-    def bytes_per_pass(self) -> int:
-        """Bytes all threads together move in one pass."""
+    def window_bytes(self) -> int:
+        """Bytes all threads together move in one pass over their arrays, or over one piece."""
         return self._bytes
 
-    def _steps(self, passes: int) -> list[Step]:
+    def _steps(self, piece: int, passes: int) -> list[Step]:
         address = self._code.address("kernel")
-        return [Step(address, address_of(argument), passes) for argument in self._arguments]
+        return [Step(address, address_of(argument), passes) for argument in self._arguments[piece]]

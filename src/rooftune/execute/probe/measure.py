@@ -71,9 +71,9 @@ def wall_seconds(stamps: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray((stamps[:, :, 1].max(0) - stamps[:, :, 0].min(0)) / 1e9, np.float64)
 
 
-def quickest(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+def quickest(seconds: NDArray[np.float64], share: int = 20) -> NDArray[np.float64]:
     """Time of an undisturbed window: the median of the quickest twentieth, at least of two, along the last axis."""
-    count = min(seconds.shape[-1], max(2, seconds.shape[-1] // 20))
+    count = min(seconds.shape[-1], max(2, seconds.shape[-1] // share))
     return np.asarray(np.median(np.sort(seconds, axis=-1)[..., :count], axis=-1))
 
 

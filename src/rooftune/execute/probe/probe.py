@@ -36,7 +36,7 @@ _ACCUMULATE = {"double": "fp64", "float": "fp32", "half": "fp16", "i32": "int32"
 
 @dataclass(frozen=True)
 class _Effort:
-    """How long to measure: windows per sample, samples per number in each sweep, sweeps over everything.
+    """How long to measure: windows per sample (of DRAM: walks through the arrays), samples per sweep, sweeps.
 
     seconds   a bound on the sampling; beside it come the trial of the kernels and the first touch of the arrays
     """
@@ -49,8 +49,8 @@ class _Effort:
     seconds: float
 
 
-_FULL = _Effort(kernel_windows=160, stream_windows=40, dram_windows=4, samples=5, sweeps=3, seconds=40.0)
-_QUICK = _Effort(kernel_windows=60, stream_windows=12, dram_windows=2, samples=1, sweeps=1, seconds=2.0)
+_FULL = _Effort(kernel_windows=160, stream_windows=40, dram_windows=2, samples=4, sweeps=3, seconds=40.0)
+_QUICK = _Effort(kernel_windows=60, stream_windows=12, dram_windows=1, samples=1, sweeps=1, seconds=2.0)
 
 
 def thread_counts(most: int) -> tuple[int, ...]:

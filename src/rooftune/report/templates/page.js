@@ -62,9 +62,15 @@
     const layout = figure.layout;
     const small = narrow.matches && !paper;
     layout.height = paper ? 430 : small ? 400 : 540;
-    if (paper) layout.width = 690;
-    else layout.autosize = true;
-    if (paper) for (const trace of figure.data) if (trace.marker) trace.marker.sizeref *= 1.8;
+    // the width is ours to say: plotly's own resizing keeps the margins of a moment in which there was no room
+    layout.width = paper ? 690 : target.clientWidth;
+    if (paper) {
+      layout.font = { ...layout.font, size: 10 };
+      for (const trace of figure.data) {
+        if (trace.marker) trace.marker.sizeref *= 1.8;
+        if (trace.textfont) trace.textfont.size = 9;
+      }
+    }
     if (small) {
       layout.margin = { ...layout.margin, l: 54, r: 6, t: 10, b: 44 };
       layout.font = { ...layout.font, size: 11 };
@@ -81,7 +87,6 @@
     }
     figure.data.forEach((trace, index) => { trace.visible = !off.has(index); });
     return Plotly.react(target, figure.data, layout, {
-      responsive: true,
       displaylogo: false,
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
       toImageButtonOptions: { filename: "roofline", scale: 2 },
@@ -90,13 +95,20 @@
 
   if (holder && window.Plotly) {
     const chart = JSON.parse(holder.textContent);
-    const draw = () => drawChart(chart, false);
+    let printing = false;
+    let width = 0;
+    const draw = () => { if (!printing) drawChart(chart, false); };
     drawLegend(chart, draw);
     draw();
     dark.addEventListener("change", draw);
-    narrow.addEventListener("change", draw);
-    addEventListener("beforeprint", () => drawChart(chart, true));
-    addEventListener("afterprint", draw);
+    new ResizeObserver(([entry]) => {
+      const found = Math.round(entry.contentRect.width);
+      if (found < 100 || found === width) return;
+      if (width) draw();
+      width = found;
+    }).observe($("#roofline-chart"));
+    addEventListener("beforeprint", () => { printing = true; drawChart(chart, true); });
+    addEventListener("afterprint", () => { printing = false; draw(); });
   }
 
   // ---- tables: sort by a header, find, show all ----------------------------------------------------------

@@ -1,0 +1,98 @@
+"""Writing networks of the zoo as ONNX files."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx_ir
+from onnx_ir.passes import common
+
+from rooftune.errors import InputError
+from rooftune.zoo.catalog import build, example_inputs, input_names
+
+__all__ = ["export"]
+
+_INLINE_LIMIT = 1_900_000_000
+"""Bytes of weights that fit into one file: a protobuf message ends at 2 GiB."""
+
+
+def export(name: str, path: str | Path, batch: int = 1, *, seed: int = 0, fold_batchnorm: bool = False) -> Path:
+    """Write a network with seeded random weights to an ONNX file and return its path.
+
+    By default each batch normalisation stays a node of its own and the file holds the parameters that the network
+    is published with; with `fold_batchnorm` the exporter merges it into the convolution before it. The file appears
+    whole or not at all. Raises `MissingDependency` without torch, `InputError` for an unknown name or an unwritable
+    folder.
+    """
+    path = Path(path)
+    model = _graph(name, batch, seed, fold_batchnorm)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rooftune-zoo-") as folder:
+            written = Path(folder) / path.name
+            onnx_ir.save(model, written)
+            os.replace(written, path)
+    except OSError as why:
+        raise InputError(f"cannot write {path}: {why.strerror or why}", "choose a folder that can be written") from why
+    return path
+
+
+def _graph(name: str, batch: int, seed: int, fold_batchnorm: bool) -> onnx_ir.Model:
+    module = build(name, seed)
+    inputs = example_inputs(name, batch, seed)
+    size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
+    if size > _INLINE_LIMIT:
+        raise InputError(f"{name} has {size} bytes of weights; one file holds {_INLINE_LIMIT}", "choose a smaller network")
+    import torch
+
+    with _quiet(), torch.no_grad():
+        program: Any = torch.onnx.export(
+            module,
+            inputs,
+            input_names=list(input_names(name)),
+            dynamo=True,
+            optimize=fold_batchnorm,
+            verbose=False,
+        )
+    model: onnx_ir.Model = program.model
+    if not fold_batchnorm:
+        _tidy(model)
+    return model
+
+
+def _tidy(model: onnx_ir.Model) -> None:
+    """What the exporter's optimiser does, short of its rewrites: those would merge batch normalisations."""
+    from onnxscript.optimizer import fold_constants
+
+    onnx_ir.passes.Sequential(common.InlinePass(), common.RemoveUnusedFunctionsPass())(model)
+    fold_constants(model, onnx_shape_inference=True)
+    onnx_ir.passes.Sequential(
+        common.IdentityEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedOpsetsPass(),
+        common.NameFixPass(),
+    )(model)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress and its notes on optional packages off the screen."""
+    noise = logging.getLogger("torch.onnx")
+    level = noise.level
+    noise.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        noise.setLevel(level)

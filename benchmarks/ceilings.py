@@ -4,8 +4,9 @@
 
 The C program is the triad of STREAM, compiled with gcc -O3 -march=native for ordinary stores and written with
 intrinsics for non-temporal ones. Both sides use the same array sizes (four times the last cache), cores, page sizes,
-places within the page, windows (a 32nd of the arrays) and byte count (three arrays), and measure in turns; the C program also runs as its own twin,
-which says how far the numbers can be trusted. Writes benchmarks/results/ceilings.json.
+places within the page, windows (a 32nd of the arrays each) and byte count (three arrays), and measure in turns. The
+C program also runs as its own twin, which says how far the numbers can be trusted. Writes
+benchmarks/results/ceilings.json.
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ def layers() -> list[dict[str, Any]]:
                 conv(f"{prefix}/downsample/downsample.0/Conv", cin, 4 * width, 1, size, stride)
             conv(f"{prefix}/conv3/Conv", width, 4 * width, 1, size // stride, 1, add=True)
             cin, size = 4 * width, size // stride
-    made.append({"name": "/avgpool/GlobalAveragePool", "op": "GlobalAveragePool", "macs": 0, "flops": 100_352, "bytes": 409_600})
+    made.append(
+        {"name": "/avgpool/GlobalAveragePool", "op": "GlobalAveragePool", "macs": 0, "flops": 100_352, "bytes": 409_600}
+    )
     made.append({"name": "/Flatten", "op": "Flatten", "macs": 0, "flops": 0, "bytes": 0})
     made.append({"name": "/fc/Gemm", "op": "Gemm", "macs": 2_048_000, "flops": 4_097_000, "bytes": 8_208_096})
     return made
@@ -307,7 +309,11 @@ def analysed() -> dict[str, Any]:
     """A `rooftune analyze`: nothing was run."""
     record = optimised()
     kept = ("schema", "rooftune", "created", "model", "machine", "environment", "settings", "analysis")
-    return {"kind": "analyze", "command": ["rooftune", "analyze", "resnet50.onnx"], **{key: record[key] for key in kept}}
+    return {
+        "kind": "analyze",
+        "command": ["rooftune", "analyze", "resnet50.onnx"],
+        **{key: record[key] for key in kept},
+    }
 
 
 def profiled() -> dict[str, Any]:

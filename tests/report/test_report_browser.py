@@ -217,7 +217,9 @@ def test_prints_on_light_paper(open_report: Any, scheme: str) -> None:
     report = open_report(report_records.optimised(), color_scheme=scheme)
     page = report.page
     page.locator(f"{CHART} path.point").first.wait_for()
-    page.evaluate("addEventListener('beforeprint', () => { window.printed = document.querySelector('#roofline-chart').layout.paper_bgcolor; })")
+    page.evaluate(
+        "addEventListener('beforeprint', () => { window.printed = document.querySelector('#roofline-chart').layout.paper_bgcolor; })"
+    )
     pdf = page.pdf(prefer_css_page_size=True)
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rooftune.execute.aliases import Aliases
+
 __all__ = ["LAYOUT_TYPES", "Attribution", "EngineNode", "SourceGraph", "SourceNode", "attribute"]
 
 LAYOUT_TYPES = frozenset({"ReorderInput", "ReorderOutput", "Reorder"})
@@ -123,8 +125,13 @@ class _Assignment:
         self.owners: dict[int, list[int]] = {}  # source node -> engine nodes, in running order
         self.how: dict[int, str] = {}
         self.written: set[str] = set()  # source tensors that exist in memory
-        self.alias = _Aliases()
+        self.alias = Aliases()
         self.passing: set[int] = set()
+        self.writer = {name: index for index, node in enumerate(engine) for name in node.outputs}
+        self.readers: dict[str, list[int]] = {}
+        for index, node in enumerate(engine):
+            for name in node.inputs:
+                self.readers.setdefault(name, []).append(index)
 
     def solve(self) -> dict[str, Attribution]:
         self._look_through_layout_changes()
@@ -135,11 +142,20 @@ class _Assignment:
         self._own_by_place(range(len(self.engine) - 1, -1, -1))
         self._claim_fused_behind()
         self._claim_fused_in_front()
+        return self._with_neighbours(self._owned())
+
+    def _owned(self) -> dict[int, list[int]]:
         owned: dict[int, list[int]] = {}
         for node, owners in sorted(self.owners.items()):
             for owner in owners:
                 owned.setdefault(owner, []).append(node)
-        return self._with_neighbours(owned)
+        return owned
+
+    def _before(self, index: int) -> list[int]:
+        return [self.writer[name] for name in self.engine[index].inputs if name in self.writer]
+
+    def _behind(self, index: int) -> list[int]:
+        return [reader for name in self.engine[index].outputs for reader in self.readers.get(name, ())]
 
     def _look_through_layout_changes(self) -> None:
         for index, node in enumerate(self.engine):
@@ -198,21 +214,13 @@ class _Assignment:
 
     def _own_by_place(self, order: Iterable[int]) -> None:
         """A kernel next to an owner, where just one free source node of its type stands next to what that one owns."""
-        writer = {name: index for index, node in enumerate(self.engine) for name in node.outputs}
-        readers: dict[str, list[int]] = {}
-        owned: dict[int, list[int]] = {}
-        for index, node in enumerate(self.engine):
-            for name in node.inputs:
-                readers.setdefault(name, []).append(index)
-        for source_node, owners in self.owners.items():
-            for owner in owners:
-                owned.setdefault(owner, []).append(source_node)
+        owned = self._owned()
         for index in order:
             node = self.engine[index]
             if index in self.passing or index in owned:
                 continue
-            before = [s for n in node.inputs if n in writer for s in owned.get(writer[n], ())]
-            behind = [s for n in node.outputs for r in readers.get(n, ()) for s in owned.get(r, ())]
+            before = [s for engine_node in self._before(index) for s in owned.get(engine_node, ())]
+            behind = [s for engine_node in self._behind(index) for s in owned.get(engine_node, ())]
             near = {c for s in before for c in self.source.consumers.get(s, ())}
             near |= {p for s in behind for _, p in self.source.data_inputs(s)}
             fitting = [s for s in near if s not in self.owners and self.source.nodes[s].type == node.type]
@@ -238,77 +246,59 @@ class _Assignment:
                 self._own(node, min(needing), "tensors")
 
     def _with_neighbours(self, owned: Mapping[int, Sequence[int]]) -> dict[str, Attribution]:
-        writer = {name: index for index, node in enumerate(self.engine) for name in node.outputs}
-        readers: dict[str, list[int]] = {}
-        for index, node in enumerate(self.engine):
-            for name in node.inputs:
-                readers.setdefault(name, []).append(index)
+        parts = self._parts(owned)
         result: dict[str, Attribution] = {}
         for index, node in enumerate(self.engine):
-            if index in owned:
-                result[node.key] = Attribution(self._names(owned[index]), self.how[index])
+            if index in parts:
+                result[node.key] = Attribution(self._names(parts[index]), self.how.get(index, "tensors"))
                 continue
-            behind = [r for name in node.outputs for r in readers.get(name, ())]
-            before = [writer[name] for name in node.inputs if name in writer]
-            nearest = _nearest_owner(index, owned, before, behind, node, self.engine, writer, readers)
+            nearest = self._nearest_owner(index, owned)
             how = ("layout" if node.type in _MOVING_TYPES else "neighbour") if nearest is not None else ""
             result[node.key] = Attribution(self._names(owned[nearest]) if nearest is not None else (), how)
         return result
 
+    def _parts(self, owned: Mapping[int, Sequence[int]]) -> dict[int, Sequence[int]]:
+        """The owned nodes by kernel, and those of kernels that are a step in computing what one neighbour owns.
+
+        An operator may be run as several kernels, one of them under its name. The others lie between that one
+        and kernels whose nodes are its nodes' own neighbours in the model.
+        """
+        parts: dict[int, Sequence[int]] = dict(owned)
+        total = len(self.engine)
+        for order, to, back in (
+            (range(total - 1, -1, -1), self._behind, self._before),
+            (range(total), self._before, self._behind),
+        ):
+            for index in order:
+                whole = {n for n in to(index) if n in parts}
+                if index in parts or index in self.passing or len(set(to(index))) != 1 or len(whole) != 1:
+                    continue
+                nodes = parts[next(iter(whole))]
+                around = [parts[n] for n in back(index) if n in parts]
+                if len(around) == len(back(index)) and all(self._adjacent(nodes, other) for other in around):
+                    parts[index] = nodes
+        return parts
+
+    def _adjacent(self, nodes: Sequence[int], others: Sequence[int]) -> bool:
+        """True when they are the same nodes or the model has an edge between the two sets."""
+        edges = self.source.consumers
+        return any(
+            a == b or b in edges.get(a, ()) or a in edges.get(b, ()) for a in nodes for b in others
+        )
+
+    def _nearest_owner(self, index: int, owned: Mapping[int, Sequence[int]]) -> int | None:
+        """The closest kernel with nodes: what it prepares its output for, or for a reorder back what made its input."""
+        back = self.engine[index].type == "ReorderOutput"
+        frontier = self._before(index) + self._behind(index) if back else self._behind(index) + self._before(index)
+        seen = {index}
+        while frontier:
+            for candidate in frontier:
+                if candidate in owned:
+                    return candidate
+            seen.update(frontier)
+            around = [n for candidate in frontier for n in (*self._behind(candidate), *self._before(candidate))]
+            frontier = [n for n in dict.fromkeys(around) if n not in seen]
+        return None
+
     def _names(self, nodes: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.source.nodes[n].name for n in sorted(nodes))
-
-
-def _nearest_owner(
-    index: int,
-    owned: Mapping[int, Sequence[int]],
-    before: Sequence[int],
-    behind: Sequence[int],
-    node: EngineNode,
-    engine: Sequence[EngineNode],
-    writer: Mapping[str, int],
-    readers: Mapping[str, Sequence[int]],
-) -> int | None:
-    """The closest kernel with nodes: what it prepares its output for, or for a reorder back what made its input."""
-    seen = {index}
-    first, second = (before, behind) if node.type == "ReorderOutput" else (behind, before)
-    frontier = [*first, *second]
-    while frontier:
-        for candidate in frontier:
-            if candidate in owned:
-                return candidate
-        seen.update(frontier)
-        following: list[int] = []
-        for candidate in frontier:
-            following += [r for name in engine[candidate].outputs for r in readers.get(name, ())]
-            following += [writer[name] for name in engine[candidate].inputs if name in writer]
-        frontier = [c for c in dict.fromkeys(following) if c not in seen]
-    return None
-
-
-class _Aliases:
-    """Tensors that hold the same values in different layouts."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-        self._members: dict[str, list[str]] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._parent
-
-    def note(self, name: str) -> str:
-        if name not in self._parent:
-            self._parent[name] = name
-            self._members[name] = [name]
-        while self._parent[name] != name:
-            name = self._parent[name]
-        return name
-
-    def join(self, a: str, b: str) -> None:
-        a, b = self.note(a), self.note(b)
-        if a != b:
-            self._parent[b] = a
-            self._members[a] += self._members.pop(b)
-
-    def same(self, name: str) -> list[str]:
-        return self._members[self.note(name)]

@@ -60,16 +60,16 @@ def _draw(
         return np.asarray(stream.integers(0, 2, shape), dtype=np.bool_)
     if dtype.startswith("complex"):
         parts = stream.standard_normal((2, *shape))
-        return (parts[0] + 1j * parts[1]).astype(dtype)
+        return np.asarray(parts[0] + 1j * parts[1], dtype=np.dtype(dtype))
     if dtype.startswith(("float", "bfloat")):
         wide = stream.standard_normal(shape, dtype=np.float32)
-        return np.asarray(wide).astype(_numpy_dtype(name, dtype))
+        return np.asarray(wide, dtype=_numpy_dtype(name, dtype))
     if dtype.startswith(("int", "uint")):
         target = _numpy_dtype(name, dtype)
         low, high = bounds
         if dtype in ("uint2", "int2", "int4", "uint4"):
             low, high = max(low, 0), min(high, 2 if dtype == "int2" else 4)
-        return stream.integers(low, max(high, low + 1), shape).astype(target)
+        return np.asarray(stream.integers(low, max(high, low + 1), shape)).astype(target)
     raise InputError(f"input {name!r} is of type {dtype}, which is not drawn at random", "give it: --input FILE.npz")
 
 

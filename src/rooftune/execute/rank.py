@@ -71,8 +71,9 @@ def rank(
     """Successive halving (Jamieson and Talwalkar 2016) with all survivors measured together at the end.
 
     Entries are screened backend by backend in turn, in the order given, so put the likely ones first: when the
-    screening's share of the budget is used up, the rest is dropped with that reason. `keep` are indices that are always screened and
-    go into the final unless they fail (the defaults a baseline is chosen from). At least one entry is screened.
+    screening's share of the budget is used up, the rest is dropped with that reason. `keep` are indices that are
+    always screened and go into the final unless they fail (the defaults a baseline is chosen from). At least one
+    entry is screened.
     """
     progress = progress or SilentProgress()
     started = time.monotonic()

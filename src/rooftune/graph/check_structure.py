@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
 from collections.abc import Iterable, MutableMapping, Sequence
-from functools import lru_cache
 
 import onnx
 
 from rooftune.errors import InputError
 from rooftune.graph.check_functions import check_functions
+from rooftune.graph.check_node import Definition, check_node, definition
 from rooftune.graph.sort_nodes import sort_nodes
 from rooftune.graph.tensors_in import attributes_in
 
@@ -18,9 +17,6 @@ __all__ = ["check_structure", "opset_imports"]
 
 OLDEST_OPSET = 7
 _STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
-
-_EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
-"""Equations of Einsum; onnx's inference reads others beyond the bounds of its tables."""
 
 
 def opset_imports(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
@@ -74,20 +70,12 @@ def _check_opsets(opsets: dict[str, int]) -> list[str]:
     return []
 
 
-@lru_cache(maxsize=4096)
-def _known(domain: str, operator: str, version: int) -> bool:
-    try:
-        return not onnx.defs.get_schema(operator, version, domain).deprecated
-    except onnx.defs.SchemaError:
-        return False
-
-
 class _Check:
     """The scopes of one graph or function."""
 
     def __init__(self, opsets: dict[str, int], local: set[tuple[str, str]], warnings: list[str]) -> None:
         self.opsets, self.local, self.warnings = opsets, local, warnings
-        self.seen: set[tuple[str, str]] = set()
+        self.seen: dict[tuple[str, str], Definition | None] = {}
 
     def graph(self, graph: onnx.GraphProto, scope: ChainMap[str, None], *, main: bool = False) -> None:
         where = "the graph" if main else f"subgraph {graph.name}"
@@ -96,6 +84,9 @@ class _Check:
             raise _duplicate(_first_double(i.name for i in graph.input), where)
         for info in (*graph.input, *graph.output):
             _check_dimensions(info)
+        for info in graph.input if main else ():
+            if info.type.WhichOneof("value") is None:
+                raise InputError(f"the input {info.name!r} declares no type", "export the model again")
         for name in inputs:
             scope[name] = None
         own = [t.name for t in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
@@ -117,14 +108,11 @@ class _Check:
         for node in owner.node:
             kind = (node.domain, node.op_type)
             if kind not in self.seen:
-                self.operator(node)
-                self.seen.add(kind)
+                self.seen[kind] = self.operator(node)
+            wanted = self.seen[kind]
+            if wanted is not None:
+                check_node(node, wanted)
             for attribute in node.attribute:
-                if attribute.name == "equation" and not _EQUATION.fullmatch(attribute.s):
-                    raise InputError(
-                        f"node {node.name or node.op_type} has the impossible equation {attribute.s[:60]!r}",
-                        "write it with letters, commas, dots and one ->",
-                    )
                 if attribute.type == onnx.AttributeProto.GRAPH:
                     self.graph(attribute.g, scope.new_child())
                 elif attribute.type == onnx.AttributeProto.GRAPHS:
@@ -142,27 +130,29 @@ class _Check:
                 if name:
                     here[name] = None
 
-    def operator(self, node: onnx.NodeProto) -> None:
-        """Does the operator exist in the version of its set that the model declares?"""
+    def operator(self, node: onnx.NodeProto) -> Definition | None:
+        """The definition of the operator in the version of its set that the model declares; None for foreign ones."""
         domain = "" if node.domain == "ai.onnx" else node.domain
         if (node.domain, node.op_type) in self.local or (domain, node.op_type) in self.local:
-            return
+            return None
         version = self.opsets.get(domain)
         label = f"operator {node.op_type} of node {node.name or '(unnamed)'}"
         if domain not in _STANDARD:
             if version is None:
                 self.warnings.append(f"{label}: the model declares no operator set {domain}")
-            return
+            return None
         if version is None:
             raise InputError(
                 f"{label}: the model declares no version of the operator set {domain or 'ai.onnx'}",
                 "export the model again",
             )
-        if not _known(domain, node.op_type, version):
+        found = definition(domain, node.op_type, version)
+        if found is None:
             raise InputError(
                 f"{label} is not in operator set {version} of {domain or 'ai.onnx'}",
                 "export for an operator set that has it, or convert the model with onnx.version_converter",
             )
+        return found
 
 
 def _in_order(nodes: Iterable[onnx.NodeProto], scope: ChainMap[str, None]) -> bool:

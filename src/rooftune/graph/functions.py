@@ -88,6 +88,8 @@ def _bind(body: ir.Function, node: ir.Node, repair: Repair) -> None:
 
 def _from_definition(node: ir.Node, opset: int) -> ir.Function | None:
     """The body that the definition of a default operator gives for these inputs."""
+    if any(v is not None and v.type is None for v in node.inputs):
+        return None  # definitions build their body from the types
     try:
         schema: Any = onnx.defs.get_schema(node.op_type, opset, "")
     except onnx.defs.SchemaError:

@@ -95,9 +95,7 @@ def _grouped(items: Iterable[Mapping[str, Any]], key: str) -> list[tuple[str, li
 
 
 def _best(found: list[Mapping[str, Any]], key: str, threads: float | None) -> float | None:
-    usable = [
-        (number(item.get("threads")), value) for item in found if (value := positive(item.get(key))) is not None
-    ]
+    usable = [(number(item.get("threads")), value) for item in found if (value := positive(item.get(key))) is not None]
     if threads is not None:
         at_most = [count for count, _ in usable if count is not None and count <= threads]
         if at_most:

@@ -128,7 +128,9 @@ def _ceiling_traces(
             start = min(start, peak.value / ceilings.main_bandwidth.value)
         label_x = x_range[1] / 10 ** (span * (0.015 + 0.27 * column))
         line = [(start, peak.value), (label_x, peak.value), (x_range[1] * 1e3, peak.value)]
-        traces.append(_line(peak, sorted(line), label_x, "top left", peak == ceilings.main_peak, "dash", "number formats"))
+        traces.append(
+            _line(peak, sorted(line), label_x, "top left", peak == ceilings.main_peak, "dash", "number formats")
+        )
     for level in ceilings.bandwidths:
         end = highest / level.value
         # labels stand where the line enters the picture: at its left edge, or on its bottom
@@ -147,7 +149,13 @@ def _ceiling_traces(
 
 
 def _line(
-    ceiling: Ceiling, line: list[tuple[float, float]], label_x: float | None, place: str, main: bool, dash: str, group: str
+    ceiling: Ceiling,
+    line: list[tuple[float, float]],
+    label_x: float | None,
+    place: str,
+    main: bool,
+    dash: str,
+    group: str,
 ) -> dict[str, Any]:
     name = f"{ceiling.name} {amount(ceiling.value, ceiling.unit)}"
     safe = html.escape(shortened(name, 40), quote=False)
@@ -160,9 +168,19 @@ def _line(
         "text": [safe if x == label_x else "" for x, _ in line],
         "textposition": place,
         "textfont": {"size": 11, "color": "$ink" if main else "$muted"},
-        "line": {"color": "$ink" if main else "$strong-line", "width": 2.2 if main else 1.2, "dash": "solid" if main else dash},
+        "line": {
+            "color": "$ink" if main else "$strong-line",
+            "width": 2.2 if main else 1.2,
+            "dash": "solid" if main else dash,
+        },
         "hoverinfo": "skip",
-        "meta": {"group": group, "label": shortened(name, 40), "key": "line", "main": main, "dash": "solid" if main else dash},
+        "meta": {
+            "group": group,
+            "label": shortened(name, 40),
+            "key": "line",
+            "main": main,
+            "dash": "solid" if main else dash,
+        },
     }
 
 
@@ -183,9 +201,16 @@ def _point_trace(title: str, colour: str, symbol: str, points: list[_Point], lon
             "symbol": symbol,
             "color": colour,
             "opacity": 0.95 if symbol.endswith("open") else 0.72,
-            "line": {"color": colour if symbol.endswith("open") else "$panel", "width": 1.6 if symbol.endswith("open") else 1},
+            "line": {
+                "color": colour if symbol.endswith("open") else "$panel",
+                "width": 1.6 if symbol.endswith("open") else 1,
+            },
         },
-        "meta": {"group": "operators, sized by time", "label": title, "key": "ring" if symbol.endswith("open") else "dot"},
+        "meta": {
+            "group": "operators, sized by time",
+            "label": title,
+            "key": "ring" if symbol.endswith("open") else "dot",
+        },
     }
 
 
@@ -201,7 +226,9 @@ def _hover(operator: Operator) -> str:
         safe(operator.op),
         f"{time}, {percent(operator.share)} of the model" if operator.share is not None else time,
         f"intensity {ratio(operator.intensity)} FLOP/B",
-        f"attained {amount(operator.rate, 'FLOP/s')}" if operator.is_measured else f"rate {amount(operator.rate, 'FLOP/s')}",
+        f"attained {amount(operator.rate, 'FLOP/s')}"
+        if operator.is_measured
+        else f"rate {amount(operator.rate, 'FLOP/s')}",
         f"lower bound {duration(operator.roof_seconds)}, {percent(operator.share_of_roof)} of roof",
         f"bound: {safe(bound)}" if bound else "",
         f"cause: {safe(operator.cause)}" if operator.cause else "",

@@ -79,7 +79,9 @@ def write_html(record: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     except OSError as error:
-        raise InputError(f"the report cannot be written to {target}: {error.strerror}", "choose another folder") from error
+        raise InputError(
+            f"the report cannot be written to {target}: {error.strerror}", "choose another folder"
+        ) from error
     try:
         with open(handle, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(page)
@@ -90,7 +92,9 @@ def write_html(record: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         Path(temporary).replace(target)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        raise InputError(f"the report cannot be written to {target}: {error.strerror}", "choose another file") from error
+        raise InputError(
+            f"the report cannot be written to {target}: {error.strerror}", "choose another file"
+        ) from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -150,7 +154,11 @@ def _tables(record: Mapping[str, Any]) -> dict[str, Table | None]:
         operators = operator_table(groups, "operators", "Groups of operators as predicted, the slowest first")
     made = {
         "operators": operators,
-        "operators_before": operator_table(before if after and not single else [], "operators-before", "Operators of the baseline run, the slowest first"),
+        "operators_before": operator_table(
+            before if after and not single else [],
+            "operators-before",
+            "Operators of the baseline run, the slowest first",
+        ),
         "steps": tables.step_table(record),
         "candidates": tables.candidate_table(record),
         "refused": tables.refused_table(record),
@@ -227,5 +235,3 @@ def _environment() -> Environment:
 def _breakable(text: str) -> Markup:
     """The text with places to break a line at the separators of node names."""
     return Markup("<wbr>").join(f"{part}" for part in _SEPARATED.findall(text)) if len(text) > 12 else escape(text)
-
-

@@ -155,7 +155,11 @@ def _row(operator: Operator, largest: float) -> tuple[Cell, ...]:
         label(operator.name or "(unnamed)", limit=56),
         label(operator.op),
         figure(operator.seconds, duration),
-        figure(operator.share, percent, share=operator.share / largest if operator.share is not None and largest > 0 else None),
+        figure(
+            operator.share,
+            percent,
+            share=operator.share / largest if operator.share is not None and largest > 0 else None,
+        ),
         figure(operator.roof_seconds, duration),
         figure(operator.share_of_roof, percent),
         Cell(cause.text, cause.sort, cause.title, segments=operator.parts),

@@ -74,7 +74,9 @@ def verdict(record: Mapping[str, Any]) -> str:
         profile = section(record, "profiles", "after") or section(record, "profiles", "before")
         seconds, roof = positive(profile.get("model_seconds")), number(section(profile, "ledger").get("roof"))
         share = f", {percent(roof)} of it the lower bound of this machine" if roof is not None else ""
-        return f"{name} takes {duration(seconds)}{where}{share}." if seconds else f"{name}{where}: no time was measured."
+        return (
+            f"{name} takes {duration(seconds)}{where}{share}." if seconds else f"{name}{where}: no time was measured."
+        )
     totals = section(record, "analysis", "totals")
     bound = words(totals.get("bound"))
     sentence = f"{name} needs at least {duration(totals.get('roof_seconds'))}{where}"
@@ -106,7 +108,12 @@ def key_figures(record: Mapping[str, Any]) -> list[Key]:
     if kind == "analyze":
         keys += [
             _plain("Predicted time", duration, totals.get("predicted_seconds")),
-            _plain("Lower bound", duration, totals.get("roof_seconds"), words(totals.get("bound")) and f"{words(totals.get('bound'))}-bound"),
+            _plain(
+                "Lower bound",
+                duration,
+                totals.get("roof_seconds"),
+                words(totals.get("bound")) and f"{words(totals.get('bound'))}-bound",
+            ),
         ]
     if kind != "optimize":
         keys += [_plain("FLOPs", amount, totals.get("flops"), _intensity(totals))]
@@ -114,7 +121,9 @@ def key_figures(record: Mapping[str, Any]) -> list[Key]:
         keys += [_plain("Parameters", amount, totals.get("params"), _weights(totals))]
     coverage = number(totals.get("coverage"))
     if coverage is not None:
-        keys.append(Key("Coverage", percent(coverage), "of the nodes have a known cost", "" if coverage >= 0.9 else "bad"))
+        keys.append(
+            Key("Coverage", percent(coverage), "of the nodes have a known cost", "" if coverage >= 0.9 else "bad")
+        )
     return [key for key in keys if key is not None]
 
 
@@ -165,7 +174,8 @@ def _error(record: Mapping[str, Any]) -> Key | None:
     outcome = "passed" if passed is True else "not passed" if passed is False else ""
     note = ", ".join(
         filter(
-            None, (outcome, f"tolerance {small(tolerance)}" if tolerance is not None else "", words(found.get("reason")))
+            None,
+            (outcome, f"tolerance {small(tolerance)}" if tolerance is not None else "", words(found.get("reason"))),
         )
     )
     tone = "good" if passed is True else "bad" if passed is False else ""
@@ -194,7 +204,9 @@ def _roof(record: Mapping[str, Any]) -> Key | None:
 def facts(record: Mapping[str, Any]) -> list[Fact]:
     """Model, machine, threads, winning settings, date."""
     machine, best = section(record, "machine"), section(record, "best")
-    threads = best.get("threads") or section(record, "settings").get("threads") or section(record, "analysis").get("threads")
+    threads = (
+        best.get("threads") or section(record, "settings").get("threads") or section(record, "analysis").get("threads")
+    )
     winner = ", ".join(filter(None, (words(best.get("backend")), settings_text(best.get("settings")))))
     analysis_machine = words(section(record, "analysis").get("machine"))
     pairs = (

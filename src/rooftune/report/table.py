@@ -70,9 +70,7 @@ class Table:
         }
         choices = {key: values for key, values in chosen.items() if 1 < len(values) <= 60}
         rows = tuple(tuple(row[index] for index in kept) for row in self.rows)
-        return Table(
-            self.id, self.caption, columns, rows, tuple(choices), self.note, self.searchable, choices
-        )
+        return Table(self.id, self.caption, columns, rows, tuple(choices), self.note, self.searchable, choices)
 
 
 def label(value: object, *, tone: str = "", under: object = None, limit: int = NAME_LIMIT) -> Cell:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console, ConsoleRenderable, Group
+from rich.constrain import Constrain
 from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
@@ -34,7 +35,15 @@ _STYLES = {
     "residual": "bright_black",
 }
 _TONES = {"good": "green", "bad": "red", "muted": "dim", "": ""}
-_LETTERS = {"roof": "#", "padding": "p", "utilisation": "u", "traffic": "t", "dispatch": "d", "unfused": "f", "residual": "."}
+_LETTERS = {
+    "roof": "#",
+    "padding": "p",
+    "utilisation": "u",
+    "traffic": "t",
+    "dispatch": "d",
+    "unfused": "f",
+    "residual": ".",
+}
 _TOP_OPERATORS = 10
 _MOST_ROWS = 12
 
@@ -46,7 +55,7 @@ def render_text(record: Mapping[str, Any], console: Console, *, width: int | Non
     """
     columns = max(40, min(width or console.width, 140))
     for block in _blocks(record, columns, _is_plain(console)):
-        console.print(block, width=columns, highlight=False)
+        console.print(Constrain(block, columns), highlight=False)
         console.print()
 
 
@@ -211,15 +220,15 @@ def _grid(table: Table, columns: int) -> Group:
     level = 3 if columns >= 130 else 2
     kept = [index for index, column in enumerate(table.columns) if column.priority <= level]
     grid = Grid(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-    longest = max((len(row[0].text) for row in table.rows[:_MOST_ROWS]), default=0)
+    longest = max((len(row[0].text) + len(row[0].under) + 3 for row in table.rows[:_MOST_ROWS]), default=0)
     for index in kept:
         column = table.columns[index]
         grid.add_column(
-            Text(column.title.lower()),
+            Text(column.title.lower().replace(" ", "\n") if column.numeric else column.title.lower()),
             justify="right" if column.numeric else "left",
             no_wrap=column.numeric,
             overflow="fold",
-            min_width=min(longest, columns // 4) if index == 0 else None,
+            min_width=min(longest, columns // 4) if index == 0 and columns >= 80 else None,
         )
     for row in table.rows[:_MOST_ROWS]:
         cells = []

@@ -88,9 +88,7 @@ def _draw_roof(canvas: _Canvas, ceilings: Ceilings, plain: bool) -> None:
             canvas.put(x, roof, slope if sloping else flat, "bold")
 
 
-def _framed(
-    canvas: _Canvas, ceilings: Ceilings, series: list[tuple[str, str, list[Operator]]], plain: bool
-) -> Text:
+def _framed(canvas: _Canvas, ceilings: Ceilings, series: list[tuple[str, str, list[Operator]]], plain: bool) -> Text:
     text = Text()
     upright, corner, level = ("|", "+", "-") if plain else ("│", "└", "─")
     low, high = canvas.y_range

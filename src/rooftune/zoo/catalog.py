@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rooftune.errors import InputError, MissingDependency
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor, nn
 
 __all__ = ["Oracle", "SEQUENCE", "blueprint", "build", "example_inputs", "input_names", "names", "oracle"]
 
@@ -35,7 +35,8 @@ class Oracle:
     def agrees(self, macs: int) -> bool:
         """True where `macs` rounds to the printed digits: at most half of the last one away."""
         decimals = len(self.gmacs.partition(".")[2])
-        return abs(macs / 1e9 - float(self.gmacs)) <= 0.5 * 10**-decimals * (1 + 1e-9)
+        half = 0.5 / 10.0**decimals
+        return abs(macs / 1e9 - float(self.gmacs)) <= half * (1 + 1e-9)
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +55,7 @@ def oracle(name: str) -> Oracle:
     return Oracle(row["params"], row["gmacs"], row["source"])
 
 
-def build(name: str, seed: int = 0) -> torch.nn.Module:
+def build(name: str, seed: int = 0) -> nn.Module:
     """A network in evaluation mode with seeded random weights; the same seed gives the same weights.
 
     Weights are He-scaled, normalisation statistics are not trivial, so that outputs depend on every part.
@@ -66,16 +67,17 @@ def build(name: str, seed: int = 0) -> torch.nn.Module:
     return draw_weights(module, seed)
 
 
-def blueprint(name: str) -> torch.nn.Module:
+def blueprint(name: str) -> nn.Module:
     """A network in evaluation mode whose weights have shapes and no memory (torch's meta device)."""
     family = _row(name)["family"]
     torch = _torch()
     with torch.device("meta"):
-        module: torch.nn.Module = import_module(f"rooftune.zoo.{family}").NETWORKS[name]()
-    return module.eval()
+        module: nn.Module = import_module(f"rooftune.zoo.{family}").NETWORKS[name]()
+    module.eval()
+    return module
 
 
-def example_inputs(name: str, batch: int = 1, seed: int = 0, device: str = "cpu") -> tuple[torch.Tensor, ...]:
+def example_inputs(name: str, batch: int = 1, seed: int = 0, device: str = "cpu") -> tuple[Tensor, ...]:
     """Random inputs of the published size: images 224×224, or token numbers, segments and positions for BERT."""
     family = _row(name)["family"]
     torch = _torch()
@@ -107,5 +109,7 @@ def _torch() -> Any:
     try:
         import torch
     except ImportError as why:
-        raise MissingDependency("the zoo builds its networks with torch, which is not installed", "pip install rooftune[torch]") from why
+        raise MissingDependency(
+            "the zoo builds its networks with torch, which is not installed", "pip install rooftune[torch]"
+        ) from why
     return torch

@@ -33,7 +33,8 @@ class _Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.perceptron(self.depthwise(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return x + self.scale * y
+        z: torch.Tensor = x + self.scale * y
+        return z
 
 
 def convnext(blocks: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ def export(name: str, path: str | Path, batch: int = 1, *, seed: int = 0, fold_b
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rooftune-zoo-") as folder:
             written = Path(folder) / path.name
             onnx_ir.save(model, written)
-            os.replace(written, path)
+            written.replace(path)
     except OSError as why:
         raise InputError(f"cannot write {path}: {why.strerror or why}", "choose a folder that can be written") from why
     return path
@@ -50,7 +49,7 @@ def _graph(name: str, batch: int, seed: int, fold_batchnorm: bool) -> onnx_ir.Mo
     inputs = example_inputs(name, batch, seed)
     size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     if size > _INLINE_LIMIT:
-        raise InputError(f"{name} has {size} bytes of weights; one file holds {_INLINE_LIMIT}", "choose a smaller network")
+        raise InputError(f"{name} has {size} bytes of weights, a file holds {_INLINE_LIMIT}", "choose a smaller network")
     import torch
 
     with _quiet(), torch.no_grad():
@@ -72,7 +71,7 @@ def _tidy(model: onnx_ir.Model) -> None:
     """What the exporter's optimiser does, short of its rewrites: those would merge batch normalisations."""
     from onnxscript.optimizer import fold_constants
 
-    onnx_ir.passes.Sequential(common.InlinePass(), common.RemoveUnusedFunctionsPass())(model)
+    common.InlinePass()(model)
     fold_constants(model, onnx_shape_inference=True)
     onnx_ir.passes.Sequential(
         common.IdentityEliminationPass(),

@@ -66,7 +66,8 @@ class SqueezeExcitation(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * self.gate(x)
+        y: torch.Tensor = x * self.gate(x)
+        return y
 
 
 class InvertedResidual(nn.Module):
@@ -104,7 +105,7 @@ class InvertedResidual(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over [N, S, C], an optional bias added to the scores.
+    """Multi-head self-attention over [N, S, C], an optional bias added to the scores [N, heads, S, S].
 
     Scores and their use are explicit matrix products, so that every counter sees them.
     """
@@ -118,8 +119,10 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         batch, length, width = x.shape
-        split = self.projections(x).reshape(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
+        query, key, value = (
+            part.reshape(batch, length, self.heads, width // self.heads).transpose(1, 2)
+            for part in self.projections(x).chunk(3, dim=-1)
+        )
         scores = torch.matmul(query * self.scale, key.transpose(-2, -1))
         if bias is not None:
             scores = scores + bias

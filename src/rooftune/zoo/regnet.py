@@ -33,7 +33,7 @@ class _Block(nn.Module):
 
 
 def _block_widths(depth: int, first: int, slope: float, ratio: float, group_width: int) -> list[int]:
-    """Widths of the blocks: the line first + slope · i, snapped to powers of `ratio`, then to multiples of 8 and groups."""
+    """Widths of the blocks: first + slope · i, snapped to first · ratioᵏ, then to multiples of 8 and of the group."""
     widths = []
     for index in range(depth):
         step = round(math.log((first + slope * index) / first) / math.log(ratio))

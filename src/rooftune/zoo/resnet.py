@@ -28,7 +28,9 @@ class _Residual(nn.Module):
         return y
 
 
-def _block(inputs: int, width: int, stride: int, bottleneck: bool, groups: int, group_width: int) -> tuple[nn.Module, int]:
+def _block(
+    inputs: int, width: int, stride: int, bottleneck: bool, groups: int, group_width: int
+) -> tuple[nn.Module, int]:
     if bottleneck:
         inner = width * group_width // 64 * groups
         outputs = 4 * width

@@ -24,14 +24,13 @@ def _offsets() -> torch.Tensor:
     return down * (2 * _WINDOW - 1) + right
 
 
-def _shift_mask(size: int, shift: int) -> torch.Tensor:
-    """[windows, 1, S, S]: -100 between places that only the cyclic shift brought together."""
+def _apart(size: int, shift: int) -> torch.Tensor:
+    """[windows, 1, S, S]: true between places that only the cyclic shift brought together."""
     side = torch.zeros(size)
     side[size - _WINDOW : size - shift] = 1
     side[size - shift :] = 2
     regions = _windows((3 * side[:, None] + side[None, :])[None, :, :, None]).squeeze(-1)
-    apart = regions[:, :, None] != regions[:, None, :]
-    return torch.where(apart, -100.0, 0.0)[:, None]
+    return (regions[:, :, None] != regions[:, None, :])[:, None]
 
 
 def _windows(x: torch.Tensor) -> torch.Tensor:
@@ -49,6 +48,9 @@ def _plane(windows: torch.Tensor, size: int) -> torch.Tensor:
 
 
 class _Block(nn.Module):
+    offsets: torch.Tensor
+    apart: torch.Tensor
+
     def __init__(self, width: int, heads: int, size: int, shift: int) -> None:
         super().__init__()
         self.size = size
@@ -58,14 +60,14 @@ class _Block(nn.Module):
         self.bias_table = nn.Parameter(torch.empty((2 * _WINDOW - 1) ** 2, heads))
         self.register_buffer("offsets", self.initial_buffer("offsets"), persistent=False)
         if shift:
-            self.register_buffer("mask", self.initial_buffer("mask"), persistent=False)
+            self.register_buffer("apart", self.initial_buffer("apart"), persistent=False)
         self.perceptron = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
         )
 
     def initial_buffer(self, name: str) -> torch.Tensor:
         """Value of a buffer, which depends on sizes alone."""
-        return _offsets() if name == "offsets" else _shift_mask(self.size, self.shift)
+        return _offsets() if name == "offsets" else _apart(self.size, self.shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.norm(x)
@@ -74,7 +76,8 @@ class _Block(nn.Module):
         places = _WINDOW * _WINDOW
         bias = self.bias_table[self.offsets.flatten()].reshape(places, places, -1).permute(2, 0, 1)[None]
         if self.shift:
-            bias = (bias + self.mask).repeat(x.shape[0], 1, 1, 1)
+            # a score lowered by 100 is nothing after the softmax
+            bias = torch.where(self.apart, bias - 100.0, bias).repeat(x.shape[0], 1, 1, 1)
         y = _plane(self.attention(_windows(y), bias), self.size)
         if self.shift:
             y = y.roll((self.shift, self.shift), dims=(1, 2))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,6 +160,21 @@ def test_memory_is_aligned_and_writable() -> None:
     assert (array.size, address_of(array) % (2 << 20)) == (1000, 192)
     ctypes.memset(address_of(array), 7, 1000)
     assert (array == 7).all()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="large pages on request are Linux's")
+def test_large_pages_are_used_where_the_system_gives_them() -> None:
+    def large() -> int:
+        found = re.search(r"AnonHugePages:\s*(\d+) kB", Path("/proc/self/smaps_rollup").read_text())
+        return int(found[1]) * 1024 if found else 0
+
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not setting.exists() or "[never]" in setting.read_text():
+        pytest.skip("this system has no large pages")
+    before = large()
+    array = allocate(64 << 20)
+    array[:] = 1
+    assert large() - before >= 16 << 20
 
 
 def test_shares_of_caches_by_who_shares_them() -> None:

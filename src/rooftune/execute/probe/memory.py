@@ -19,7 +19,11 @@ def allocate(size: int, stagger: int = 0) -> NDArray[np.uint8]:
     Large pages are asked for where the system gives them on request. Different staggers keep arrays of one loop
     from the same place in their 4 KB pages, where a store would hold up later loads. Freed with the array.
     """
-    region = mmap.mmap(-1, size + stagger + _HUGE)
+    length = size + stagger + _HUGE
+    if hasattr(mmap, "MAP_PRIVATE"):  # the default would be shared memory, for which large pages are often off
+        region = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    else:
+        region = mmap.mmap(-1, length)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with contextlib.suppress(OSError):  # a kernel without large pages: the small ones do
             region.madvise(mmap.MADV_HUGEPAGE)

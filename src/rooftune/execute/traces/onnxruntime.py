@@ -46,7 +46,6 @@ def profile_session(
     names = [o.name for o in session.get_outputs()]
     times = time_both(lambda: plain(arrays), lambda: session.run(names, arrays), runs)
     trace = Path(session.end_profiling())
-    del session
     per_run = _events_per_run(json.loads(trace.read_text()))[-runs:]
     engine = _engine_nodes(folder / "optimised.onnx")
     seconds = _seconds_by_node(per_run, engine)
@@ -144,7 +143,8 @@ def _outermost(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def _seconds_by_node(per_run: Sequence[Sequence[Mapping[str, Any]]], engine: Sequence[EngineNode]) -> dict[str, float]:
     """Median seconds of each engine node over the runs, scaled so that they add up to the median run.
 
-    (Medians add up to less than the median of the sums: what disturbs a run disturbs few of its kernels.) Events carry the node's name, or for an unnamed node its operator and an index of the engine's own. Those
+    Medians alone add up to less than the median of the sums: what disturbs a run disturbs few of its kernels.
+    Events carry the node's name, or for an unnamed node its operator and an index of the engine's own; those
     are matched by their place among the unnamed nodes of that operator. Durations are cut to whole
     microseconds by the engine, so half a tick is added.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def profile_model(
     times = time_both(lambda: plain(arrays), profiled, runs)
     spent = _mean_seconds(readings[WARM_UP_RUNS - 1], readings[-1], WARM_UP_RUNS, runs)
     usual = min(1.0, times.profiled_median / times.profiled_mean)  # counters know means only: take bursts out
-    engine = _engine_nodes(compiled.get_runtime_model())
+    engine = _engine_nodes(compiled.get_runtime_model(), spent.keys())
     types = _types(request)
     found = attribute(read_source(model_path), engine)
     kernels = []
@@ -94,20 +94,23 @@ def _types(request: Any) -> dict[str, str]:
     return {c.node_name: f"{c.node_type} {c.exec_type}" for c in request.profiling_info}
 
 
-def _engine_nodes(runtime_model: Any) -> list[EngineNode]:
-    """The executed graph in the order it runs; constants and what was done at compile time are left out."""
+def _engine_nodes(runtime_model: Any, executed: Collection[str]) -> list[EngineNode]:
+    """The executed graph in the order it runs; what was done at compile time or in place is looked through."""
     nodes: list[tuple[int, EngineNode]] = []
+    through: dict[str, str] = {}
     for op in runtime_model.get_ordered_ops():
         info = op.get_rt_info()
         layer = _text(info, "layerType")
-        if layer in ("Input", "Const", "Output", "Result"):
-            continue
         name = op.get_friendly_name()
+        inputs = [i.get_source_output().get_node().get_friendly_name() for i in op.inputs()]
+        if name not in executed:
+            through[name] = through.get(inputs[0], inputs[0]) if inputs else name
+            continue
         hints = tuple(h for h in _text(info, "originalLayersNames").split(",") if h)
         node = EngineNode(
             key=name,
             type=layer,
-            inputs=tuple(f"@{i.get_source_output().get_node().get_friendly_name()}" for i in op.inputs()),
+            inputs=tuple(f"@{through.get(i, i)}" for i in inputs),
             outputs=(f"@{name}",),
             hints=hints or (name,),
             closed=True,

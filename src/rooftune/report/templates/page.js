@@ -63,7 +63,7 @@
     const small = narrow.matches && !paper;
     layout.height = paper ? 430 : small ? 400 : 540;
     // the width is ours to say: plotly's own resizing keeps the margins of a moment in which there was no room
-    layout.width = paper ? 690 : target.clientWidth;
+    layout.width = paper ? 690 : Math.max(280, target.clientWidth);
     if (paper) {
       layout.font = { ...layout.font, size: 10 };
       for (const trace of figure.data) {
@@ -97,15 +97,16 @@
     const chart = JSON.parse(holder.textContent);
     let printing = false;
     let width = 0;
-    const draw = () => { if (!printing) drawChart(chart, false); };
+    const draw = () => {
+      if (printing) return;
+      width = $("#roofline-chart").clientWidth;
+      drawChart(chart, false);
+    };
     drawLegend(chart, draw);
     draw();
     dark.addEventListener("change", draw);
     new ResizeObserver(([entry]) => {
-      const found = Math.round(entry.contentRect.width);
-      if (found < 100 || found === width) return;
-      if (width) draw();
-      width = found;
+      if (entry.contentRect.width > 100 && Math.abs(entry.contentRect.width - width) > 1) draw();
     }).observe($("#roofline-chart"));
     addEventListener("beforeprint", () => { printing = true; drawChart(chart, true); });
     addEventListener("afterprint", () => { printing = false; draw(); });

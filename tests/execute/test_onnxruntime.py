@@ -1,0 +1,5 @@
+from .conformance import BackendConformance
+
+
+class TestOnnxRuntime(BackendConformance):
+    backend_name = "onnxruntime"

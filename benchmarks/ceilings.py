@@ -277,7 +277,7 @@ def main() -> None:
         print(
             f"{peak['threads']:3} threads, {peak['format']:5} {peak['instruction']:18}"
             f"{peak['flops_per_second'] / 1e9:9.1f} {peak['theoretical_flops_per_second'] / 1e9:11.1f}  "
-            f"{peak['share']:.3f}  {peak['variation']:.3f}   G/s"
+            f"{peak['share']:.3f}  {'-' if peak['variation'] is None else format(peak['variation'], '.3f')}   G/s"
         )
     result = {
         "machine": machine.name,

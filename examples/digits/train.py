@@ -1,6 +1,6 @@
 """Train the digits network and write what the example folder holds.
 
-    python examples/digits/train.py [--epochs 30] [--out FOLDER]
+    python examples/digits/train.py [--epochs 24] [--out FOLDER]
 
 Writes digits.onnx, calibration.npz and test.npz, all of them or none. Needs PyTorch and scikit-learn.
 """
@@ -25,8 +25,8 @@ OUTPUT_NAME = "logits"
 OPSET = 20
 
 SEED = 0
-THREADS = 2
-"""Fixed, because the order of a parallel sum depends on it."""
+THREADS = 1
+"""Fixed, because the order of a parallel sum depends on it; the network is too small to gain from more."""
 
 BATCH = 64
 PEAK_LEARNING_RATE = 4e-3
@@ -41,6 +41,8 @@ def make_deterministic() -> None:
     torch.manual_seed(SEED)
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
+    # nothing here reads memory it has not written; filling it first takes a third of the time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def shift_randomly(images: Tensor) -> Tensor:
@@ -114,7 +116,7 @@ def write_artefacts(network: nn.Module, split: Split, out: Path) -> list[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the digits network and export it.")
-    parser.add_argument("--epochs", type=int, default=30, help="passes over the training images (default: 30)")
+    parser.add_argument("--epochs", type=int, default=24, help="passes over the training images (default: 24)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder to write (default: this one)")
     options = parser.parse_args()
     if options.epochs < 1:
@@ -124,7 +126,8 @@ def main() -> None:
     make_deterministic()
     split = load_split()
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
-    network = SmallMobileNet(CLASSES)
+    # depthwise convolutions train twice as fast with the channels innermost; the exported model does not know of it
+    network = SmallMobileNet(CLASSES).to(memory_format=torch.channels_last)
     count = sum(p.numel() for p in network.parameters())
     print(f"{count:,} parameters, {len(split.train_rows)} training images, {len(split.test_rows)} test images")
 

@@ -235,18 +235,46 @@ def optimised() -> dict[str, Any]:
 
     def candidate(name: str, backend: str, settings: dict[str, Any], threads: int, time: float) -> dict[str, Any]:
         return {
-            "name": name, "backend": backend, "settings": settings, "threads": threads, "status": "measured",
-            "seconds": time, "low": time * 0.99, "high": time * 1.015, "runs": 60, "load_seconds": 0.31,
-            "items_per_second": 1 / time, "error": None, "verified": True, "reason": "",
-        }  # fmt: skip
+            "name": name,
+            "backend": backend,
+            "settings": settings,
+            "threads": threads,
+            "status": "measured",
+            "seconds": time,
+            "low": time * 0.99,
+            "high": time * 1.015,
+            "runs": 60,
+            "load_seconds": 0.31,
+            "items_per_second": 1 / time,
+            "error": None,
+            "verified": True,
+            "reason": "",
+        }
 
     failed = {
-        "name": "openvino, 4 streams", "backend": "openvino", "settings": {"streams": 4}, "threads": 2, "status": "failed",
-        "seconds": None, "low": None, "high": None, "runs": 0, "load_seconds": None, "items_per_second": None,
-        "error": "more streams than usable threads (4 > 2)", "verified": None, "reason": "",
-    }  # fmt: skip
-    refused = {**failed, "name": "openvino, bf16", "settings": {"precision": "bf16"}, "status": "refused", "error": None,
-               "reason": "lowers precision, and no loss was allowed"}  # fmt: skip
+        "name": "openvino, 4 streams",
+        "backend": "openvino",
+        "settings": {"streams": 4},
+        "threads": 2,
+        "status": "failed",
+        "seconds": None,
+        "low": None,
+        "high": None,
+        "runs": 0,
+        "load_seconds": None,
+        "items_per_second": None,
+        "error": "more streams than usable threads (4 > 2)",
+        "verified": None,
+        "reason": "",
+    }
+    refused = {
+        **failed,
+        "name": "openvino, bf16",
+        "settings": {"precision": "bf16"},
+        "status": "refused",
+        "error": None,
+        "reason": "lowers precision, and no loss was allowed",
+    }
     return {
         "schema": 1,
         "kind": "optimize",
@@ -255,35 +283,86 @@ def optimised() -> dict[str, Any]:
         "command": ["rooftune", "optimize", "resnet50.onnx", "--threads", "2"],
         "verdict": "",
         "model": {
-            "name": "resnet50", "path": "resnet50.onnx", "bytes_on_disk": 102_442_450, "opset": 17, "producer": "pytorch 2.8",
-            "nodes": 124, "inputs": [{"name": "input", "dtype": "float32", "shape": [1, 3, 224, 224]}],
-            "outputs": [{"name": "output", "dtype": "float32", "shape": [1, 1000]}], "warnings": [],
-        },  # fmt: skip
+            "name": "resnet50",
+            "path": "resnet50.onnx",
+            "bytes_on_disk": 102_442_450,
+            "opset": 17,
+            "producer": "pytorch 2.8",
+            "nodes": 124,
+            "inputs": [{"name": "input", "dtype": "float32", "shape": [1, 3, 224, 224]}],
+            "outputs": [{"name": "output", "dtype": "float32", "shape": [1, 1000]}],
+            "warnings": [],
+        },
         "machine": machine(),
         "environment": {
-            "python": "3.11.9", "platform": "Linux-6.8-x86_64", "cpu": "Intel Xeon", "affinity": [0, 1], "quota": None,
-            "load_average": [0.12, 0.2, 0.31], "versions": {"onnxruntime": "1.31.1", "openvino": "2026.3", "numpy": "2.4"},
-        },  # fmt: skip
-        "settings": {"threads": 2, "objective": "latency", "backends": ["onnxruntime", "openvino"], "budget_seconds": 60,
-                     "seed": 0, "inputs": "random, seed 0", "shapes": {}},  # fmt: skip
+            "python": "3.11.9",
+            "platform": "Linux-6.8-x86_64",
+            "cpu": "Intel Xeon",
+            "affinity": [0, 1],
+            "quota": None,
+            "load_average": [0.12, 0.2, 0.31],
+            "versions": {"onnxruntime": "1.31.1", "openvino": "2026.3", "numpy": "2.4"},
+        },
+        "settings": {
+            "threads": 2,
+            "objective": "latency",
+            "backends": ["onnxruntime", "openvino"],
+            "budget_seconds": 60,
+            "seed": 0,
+            "inputs": "random, seed 0",
+            "shapes": {},
+        },
         "analysis": analysis(),
-        "baseline": {"name": "onnxruntime, default", "backend": "onnxruntime", "settings": ort, "threads": 2, "seconds": seconds},
+        "baseline": {
+            "name": "onnxruntime, default",
+            "backend": "onnxruntime",
+            "settings": ort,
+            "threads": 2,
+            "seconds": seconds,
+        },
         "best": {"name": "openvino, 1 stream", "backend": "openvino", "settings": ov, "threads": 2, "seconds": best},
         "speedup": {
-            "median": gain, "low": gain * 0.985, "high": gain * 1.016, "pairs": 40,
-            "twin": {"median": 1.002, "low": 0.996, "high": 1.009}, "settled": True,
-        },  # fmt: skip
+            "median": gain,
+            "low": gain * 0.985,
+            "high": gain * 1.016,
+            "pairs": 40,
+            "twin": {"median": 1.002, "low": 0.996, "high": 1.009},
+            "settled": True,
+        },
         "verification": {
-            "passed": True, "max_relative_error": 3.1e-6, "tolerance": 1e-5, "exactness": "reassociates",
-            "reference": "onnxruntime, all optimisation off", "reason": "",
+            "passed": True,
+            "max_relative_error": 3.1e-6,
+            "tolerance": 1e-5,
+            "exactness": "reassociates",
+            "reference": "onnxruntime, all optimisation off",
+            "reason": "",
             "outputs": [{"name": "output", "max_relative_error": 3.1e-6, "spread": 4.2}],
-        },  # fmt: skip
+        },
         "steps": [
-            {"name": "openvino", "kind": "engine", "predicted_gain": None, "measured_gain": gain * 0.97, "kept": True,
-             "reason": "fastest verified engine"},
-            {"name": "threads", "kind": "tune", "predicted_gain": 1.05, "measured_gain": 1.03, "kept": True, "reason": ""},
-            {"name": "one stream per core", "kind": "tune", "predicted_gain": 1.1, "measured_gain": 0.93, "kept": False,
-             "reason": "slower for a single request"},
+            {
+                "name": "openvino",
+                "kind": "engine",
+                "predicted_gain": None,
+                "measured_gain": gain * 0.97,
+                "kept": True,
+                "reason": "fastest verified engine",
+            },
+            {
+                "name": "threads",
+                "kind": "tune",
+                "predicted_gain": 1.05,
+                "measured_gain": 1.03,
+                "kept": True,
+                "reason": "",
+            },
+            {
+                "name": "one stream per core",
+                "kind": "tune",
+                "predicted_gain": 1.1,
+                "measured_gain": 0.93,
+                "kept": False,
+                "reason": "slower for a single request",
+            },
         ],
         "candidates": [
             candidate("onnxruntime, default", "onnxruntime", ort, 2, seconds),
@@ -294,15 +373,17 @@ def optimised() -> dict[str, Any]:
             failed,
             refused,
         ],
-        "refused": [{"what": "bf16 arithmetic", "reason": "lowers precision, and no loss was allowed"},
-                    {"what": "GPU", "reason": "no device is present"}],
+        "refused": [
+            {"what": "bf16 arithmetic", "reason": "lowers precision, and no loss was allowed"},
+            {"what": "GPU", "reason": "no device is present"},
+        ],
         "profiles": {"before": before, "after": after},
         "method": [
             "Candidates took turns, each in a process of its own, 50 ms apart; the time is the median of 60 runs.",
             "The speed-up comes from a race of 40 pairs after the choice; its twin read 1.002 (0.996 – 1.009).",
             "Inputs are random, seed 0; nothing was measured on zeros.",
         ],
-    }  # fmt: skip
+    }
 
 
 def analysed() -> dict[str, Any]:

@@ -46,8 +46,17 @@ def test_text_forms(form: Any, value: object, text: str) -> None:
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
 def test_no_value_stops_a_form(value: object) -> None:
-    for form in (reading.amount, reading.duration, reading.percent, reading.factor, reading.small, reading.byte_size,
-                 reading.whole, reading.ratio, reading.words):  # fmt: skip
+    for form in (
+        reading.amount,
+        reading.duration,
+        reading.percent,
+        reading.factor,
+        reading.small,
+        reading.byte_size,
+        reading.whole,
+        reading.ratio,
+        reading.words,
+    ):
         text = form(value)
         assert "nan" not in text or isinstance(value, str)
         text.encode()

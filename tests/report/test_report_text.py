@@ -25,9 +25,22 @@ def printed(record: dict[str, Any], width: int = 80, **options: Any) -> str:
 def test_an_optimisation_says_all_it_has() -> None:
     record = report_records.optimised()
     text = printed(record, 140)
-    for part in ("94.9 ms → 67.7 ms", "1.40×", "3.1e-6", "Roofline", "ridge 7.56 FLOP/B", "Where the time goes", "extra traffic",
-                 "The 10 slowest of 57 operators, measured", "Steps with predicted and measured gain", "openvino, 1 stream (best)",
-                 "onnxruntime, default (baseline)", "What was refused", "no formula for domain vendor", "took turns"):  # fmt: skip
+    for part in (
+        "94.9 ms → 67.7 ms",
+        "1.40×",
+        "3.1e-6",
+        "Roofline",
+        "ridge 7.56 FLOP/B",
+        "Where the time goes",
+        "extra traffic",
+        "The 10 slowest of 57 operators, measured",
+        "Steps with predicted and measured gain",
+        "openvino, 1 stream (best)",
+        "onnxruntime, default (baseline)",
+        "What was refused",
+        "no formula for domain vendor",
+        "took turns",
+    ):
         assert part in text, part
 
 

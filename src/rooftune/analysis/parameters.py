@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rooftune.analysis.tensors import Tensor
@@ -70,8 +70,10 @@ def count_parameters(nodes: Sequence[NodeWork], storage: dict[str, str]) -> Para
     """Parameters of the model; `storage` maps tensors that share one piece of memory to one name.
 
     A constant is a parameter when an operator reads it as a weight. Shapes, axes, bounds and scalars of a
-    formula (the 0.5 of a GELU) are none.
+    formula (the 0.5 of a GELU) are none. What the graph computes from constants alone counts as the constants it is
+    computed from: a bias table that is gathered into a matrix counts as the table.
     """
+    made_by = {t.name: n for n in nodes if n.folded for t in n.outputs if t is not None}
     learnable: dict[str, Tensor] = {}
     buffers: dict[str, Tensor] = {}
     for node in nodes:
@@ -81,11 +83,12 @@ def count_parameters(nodes: Sequence[NodeWork], storage: dict[str, str]) -> Para
             if tensor is None or not tensor.constant:
                 continue
             role = _role(node, position, tensor)
-            key = storage.get(tensor.name, tensor.name)
-            if role == "learnable":
-                learnable[key] = tensor
-            elif role == "buffer":
-                buffers.setdefault(key, tensor)
+            for stored in _stored(tensor, made_by) if role != "setting" else ():
+                key = storage.get(stored.name, stored.name)
+                if role == "learnable":
+                    learnable[key] = stored
+                else:
+                    buffers.setdefault(key, stored)
     # what one operator learns and another only reads counts as learnt
     buffers = {key: tensor for key, tensor in buffers.items() if key not in learnable}
     return Parameters(
@@ -93,6 +96,26 @@ def count_parameters(nodes: Sequence[NodeWork], storage: dict[str, str]) -> Para
         buffers=sum((_elements(t) for t in buffers.values()), start=0),
         weight_tensors=(*learnable.values(), *buffers.values()),
     )
+
+
+def _stored(tensor: Tensor, made_by: Mapping[str, NodeWork]) -> list[Tensor]:
+    """The stored weights a constant is computed from; the constant itself where it is generated from settings."""
+    found: dict[str, Tensor] = {}
+    seen = {tensor.name}
+    open_ones = [tensor]
+    while open_ones:
+        current = open_ones.pop()
+        node = made_by.get(current.name)
+        sources = [
+            source
+            for position, source in enumerate(node.inputs if node is not None else ())
+            if source is not None and node is not None and _role(node, position, source) != "setting"
+        ]
+        if not sources:
+            found[current.name] = current
+        open_ones += [s for s in sources if s.name not in seen]
+        seen.update(s.name for s in sources)
+    return list(found.values())
 
 
 def _role(node: NodeWork, position: int, tensor: Tensor) -> str:

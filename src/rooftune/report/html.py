@@ -8,7 +8,7 @@ import json
 import math
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -76,28 +76,16 @@ def write_html(record: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write the report page to `path`, whole or not at all."""
     target = Path(path)
     page = render_html(record)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    except OSError as error:
-        raise InputError(
-            f"the report cannot be written to {target}: {error.strerror}", "choose another folder"
-        ) from error
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
+        with temporary.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(page)
-        # a temporary file is private; a report is for colleagues, within what the user's umask allows
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(target)
+        temporary.replace(target)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise InputError(
-            f"the report cannot be written to {target}: {error.strerror}", "choose another file"
-        ) from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        cause = f"the report cannot be written to {target}: {error.strerror}"
+        raise InputError(cause, "choose a file in a folder you can write to") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _list(value: object) -> list[Any]:

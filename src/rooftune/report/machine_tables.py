@@ -85,22 +85,25 @@ def level_table(record: Record) -> Table:
         Column("stores", "Stores", priority=3),
         Column("standing", "Standing", False, "how the number is known", 2),
     )
-    made = []
-    for level in rows(section(record, "machine").get("levels")):
-        for band in rows(level.get("bandwidths")) or [{}]:
-            made.append(
-                (
-                    label(level.get("name")),
-                    figure(level.get("size_bytes"), byte_size),
-                    label(_shared(level.get("shared"))),
-                    label(band.get("pattern")),
-                    figure(band.get("threads"), whole),
-                    figure(band.get("bytes_per_second"), partial(amount, unit="B/s")),
-                    label(band.get("stores")),
-                    label(standing_text(band.get("standing")), limit=200),
-                )
-            )
-    return Table("levels", "Memory ceilings", columns, tuple(made)).without_empty_columns()
+    made = tuple(
+        _bandwidth(level, band)
+        for level in rows(section(record, "machine").get("levels"))
+        for band in rows(level.get("bandwidths")) or [{}]
+    )
+    return Table("levels", "Memory ceilings", columns, made).without_empty_columns()
+
+
+def _bandwidth(level: Record, band: Record) -> tuple[Cell, ...]:
+    return (
+        label(level.get("name")),
+        figure(level.get("size_bytes"), byte_size),
+        label(_shared(level.get("shared"))),
+        label(band.get("pattern")),
+        figure(band.get("threads"), whole),
+        figure(band.get("bytes_per_second"), partial(amount, unit="B/s")),
+        label(band.get("stores")),
+        label(standing_text(band.get("standing")), limit=200),
+    )
 
 
 def environment_table(record: Record) -> Table:

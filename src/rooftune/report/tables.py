@@ -178,22 +178,20 @@ def counterfactual_table(record: Record) -> Table:
         Column("conclusion", "What it shows", priority=1),
     )
     profiles = section(record, "profiles")
-    made = []
-    for key in ("before", "after"):
-        if key == "before" and profiles.get("before") == profiles.get("after"):
-            continue
-        for row in rows(section(profiles, key).get("counterfactuals")):
-            made.append(
-                (
-                    label(row.get("name")),
-                    label(key),
-                    label(row.get("operator") or "whole model", limit=48),
-                    figure(row.get("baseline_seconds"), duration),
-                    figure(row.get("seconds"), duration),
-                    label(row.get("conclusion"), limit=400),
-                )
-            )
-    return Table("counterfactuals", "Causes checked by a run", columns, tuple(made)).without_empty_columns()
+    single = profiles.get("before") == profiles.get("after")
+    made = tuple(
+        (
+            label(row.get("name")),
+            label("" if single else run),
+            label(row.get("operator") or "whole model", limit=48),
+            figure(row.get("baseline_seconds"), duration),
+            figure(row.get("seconds"), duration),
+            label(row.get("conclusion"), limit=400),
+        )
+        for run in (("after",) if single else ("before", "after"))
+        for row in rows(section(profiles, run).get("counterfactuals"))
+    )
+    return Table("counterfactuals", "Causes checked by a run", columns, made).without_empty_columns()
 
 
 def output_table(record: Record) -> Table:

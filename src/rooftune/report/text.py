@@ -76,14 +76,11 @@ def _blocks(record: Mapping[str, Any], columns: int, plain: bool) -> Iterator[Co
     operators = _operators(record)
     if operators:
         yield _top(operators, columns, plain)
-    for table in (tables.step_table(record), tables.candidate_table(record), tables.refused_table(record)):
+    for make in (tables.step_table, tables.candidate_table, tables.refused_table, tables.unknown_table):
+        table = make(record)
         if table.rows:
             yield _grid(table, columns)
-    unknown = tables.unknown_table(record)
-    if unknown.rows:
-        yield _grid(unknown, columns)
-    for text in _closing(record):
-        yield text
+    yield from _closing(record)
 
 
 def _title(text: str) -> Text:

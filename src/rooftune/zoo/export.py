@@ -19,9 +19,6 @@ from rooftune.zoo.catalog import build, example_inputs, input_names
 
 __all__ = ["export"]
 
-_INLINE_LIMIT = 1_900_000_000
-"""Bytes of weights that fit into one file: a protobuf message ends at 2 GiB."""
-
 
 def export(name: str, path: str | Path, batch: int = 1, *, seed: int = 0, fold_batchnorm: bool = False) -> Path:
     """Write a network with seeded random weights to an ONNX file and return its path.
@@ -47,9 +44,6 @@ def export(name: str, path: str | Path, batch: int = 1, *, seed: int = 0, fold_b
 def _graph(name: str, batch: int, seed: int, fold_batchnorm: bool) -> onnx_ir.Model:
     module = build(name, seed)
     inputs = example_inputs(name, batch, seed)
-    size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    if size > _INLINE_LIMIT:
-        raise InputError(f"{name} has {size} bytes of weights, a file holds {_INLINE_LIMIT}", "choose a smaller network")
     import torch
 
     with _quiet(), torch.no_grad():
@@ -72,6 +66,7 @@ def _tidy(model: onnx_ir.Model) -> None:
     from onnxscript.optimizer import fold_constants
 
     common.InlinePass()(model)
+    _drop_zero_biases(model.graph)
     fold_constants(model, onnx_shape_inference=True)
     onnx_ir.passes.Sequential(
         common.IdentityEliminationPass(),
@@ -81,6 +76,14 @@ def _tidy(model: onnx_ir.Model) -> None:
         common.RemoveUnusedOpsetsPass(),
         common.NameFixPass(),
     )(model)
+
+
+def _drop_zero_biases(graph: onnx_ir.Graph) -> None:
+    """Take away the biases of zeros that the exporter computes for convolutions which have none."""
+    for node in graph:
+        bias = node.inputs[2] if node.op_type == "Conv" and len(node.inputs) == 3 else None
+        if bias is not None and bias.producer() is not None:
+            node.resize_inputs(2)
 
 
 @contextlib.contextmanager

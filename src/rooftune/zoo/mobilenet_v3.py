@@ -51,13 +51,9 @@ def mobilenet_v3(rows: tuple[tuple[int, int, int, bool, bool, int], ...], hidden
     layers: list[nn.Module] = [ConvNorm(3, 16, 3, 2, activation=nn.Hardswish, epsilon=_EPSILON)]
     channels = 16
     for kernel, expanded, outputs, excited, swish, stride in rows:
-        excitation = (
-            SqueezeExcitation(expanded, round_channels(expanded / 4), gate=nn.Hardsigmoid) if excited else None
-        )
+        excitation = SqueezeExcitation(expanded, round_channels(expanded / 4), gate=nn.Hardsigmoid) if excited else None
         activation = nn.Hardswish if swish else nn.ReLU
-        layers.append(
-            InvertedResidual(channels, expanded, outputs, kernel, stride, activation, excitation, _EPSILON)
-        )
+        layers.append(InvertedResidual(channels, expanded, outputs, kernel, stride, activation, excitation, _EPSILON))
         channels = outputs
     last = 6 * channels
     return nn.Sequential(

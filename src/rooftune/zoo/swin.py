@@ -122,6 +122,4 @@ class _Swin(nn.Module):
         return y
 
 
-NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
-    "swin_tiny": partial(_Swin, 96, (2, 2, 6, 2), (3, 6, 12, 24))
-}
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {"swin_tiny": partial(_Swin, 96, (2, 2, 6, 2), (3, 6, 12, 24))}

@@ -36,9 +36,7 @@ class _VisionTransformer(nn.Module):
         self.patches = nn.Conv2d(3, width, patch, patch)
         self.class_token = nn.Parameter(torch.empty(1, 1, width))
         self.positions = nn.Parameter(torch.empty(1, 1 + (size // patch) ** 2, width))
-        self.layers = nn.Sequential(
-            *(_Layer(width, heads) for _ in range(layers)), nn.LayerNorm(width, eps=1e-6)
-        )
+        self.layers = nn.Sequential(*(_Layer(width, heads) for _ in range(layers)), nn.LayerNorm(width, eps=1e-6))
         self.classifier = nn.Linear(width, 1000)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

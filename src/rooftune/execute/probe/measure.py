@@ -52,11 +52,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Result:
-    """A measured rate, the one the clock allowed at the same time, and the samples' coefficient of variation."""
+    """A measured rate, the one the clock allowed at the same time, and the samples' coefficient of variation.
+
+    One sample alone says nothing about that: its variation is None.
+    """
 
     rate: float
     allowed: float | None
-    variation: float
+    variation: float | None
     clock_hz: float | None = None
 
 
@@ -86,7 +89,7 @@ def combine(samples: Sequence[Sample]) -> Result:
     return Result(
         rate=float(np.median([sample.rate for sample in calm])),
         allowed=float(np.median(allowed)) if allowed else None,
-        variation=float(rates.std() / rates.mean()),
+        variation=float(rates.std() / rates.mean()) if len(rates) > 1 else None,
         clock_hz=float(np.median(clocks)) if clocks else None,
     )
 
@@ -103,7 +106,7 @@ def sample_in_turns(
     for turn in range(3 * samples):
         if turn and time.monotonic() > deadline:
             break
-        if turn >= samples and all(combine(found).variation <= QUIET for found in taken.values()):
+        if turn >= samples and all((combine(found).variation or 0.0) <= QUIET for found in taken.values()):
             break
         for key, meter in meters.items():
             taken[key].append(meter.sample(windows))

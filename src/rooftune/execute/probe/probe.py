@@ -50,7 +50,7 @@ class _Effort:
 
 
 _FULL = _Effort(kernel_windows=160, stream_windows=40, dram_windows=2, samples=4, sweeps=3, seconds=40.0)
-_QUICK = _Effort(kernel_windows=60, stream_windows=12, dram_windows=1, samples=1, sweeps=1, seconds=2.0)
+_QUICK = _Effort(kernel_windows=60, stream_windows=12, dram_windows=1, samples=2, sweeps=1, seconds=2.0)
 
 
 def thread_counts(most: int) -> tuple[int, ...]:

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-
 Specs = dict[str, tuple[int, list[Any]]]
 
 

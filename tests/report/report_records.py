@@ -210,7 +210,7 @@ def analysis() -> dict[str, Any]:
                 "macs_or_flops": flops // 2,
                 "bytes": 2.4 * moved,
                 "intensity": 11.3,
-                "explanation": "counts one operation per MAC, and Conv, BatchNormalization and Relu each with its own output",
+                "explanation": "one operation per MAC; Conv, BatchNormalization and Relu each with an output",
             },
             {
                 "name": "fused view",

@@ -15,29 +15,58 @@ CHART = "#roofline-chart"
 KINDS = [report_records.optimised, report_records.profiled, report_records.analysed, report_records.hostile]
 
 
+POOR_CONTRAST = """() => {
+  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const linear = (value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+  const light = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map((value) => linear(value / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = parse(getComputedStyle(element).backgroundColor);
+      if (colour[3] === undefined || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = new Set();
+  for (const element of document.querySelectorAll("body *:not(svg *):not(script)")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const pair = [light(parse(getComputedStyle(element).color)), light(ground(element))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < 4.5) poor.add(`${element.tagName}.${element.className} ${ratio.toFixed(2)}`);
+  }
+  return [...poor];
+}"""
+"""The elements whose text stands out from its ground by less than 4.5 : 1 (WCAG 2 AA)."""
+
+
 def rgb(colour: str) -> tuple[float, ...]:
     return tuple(float(part) for part in re.findall(r"[\d.]+", colour)[:3])
 
 
-def column(page: Any, table: str, key: str) -> list[str]:
-    """The visible cells of a column, from the top."""
+def cells(page: Any, table: str, key: str) -> list[dict[str, Any]]:
+    """Text and sort value of the visible cells of a column, from the top."""
     return page.evaluate(
         """([table, key]) => {
-          const index = [...document.querySelectorAll(`${table} thead th`)].findIndex((th) => th.dataset.key === key);
-          return [...document.querySelectorAll(`${table} tbody tr:not([hidden])`)].map((row) => row.cells[index].querySelector("bdi").textContent);
+          const heads = [...document.querySelectorAll(`${table} thead th`)];
+          const index = heads.findIndex((th) => th.dataset.key === key);
+          return [...document.querySelectorAll(`${table} tbody tr:not([hidden])`)].map((row) => {
+            const cell = row.cells[index];
+            return { text: cell.querySelector("bdi").textContent, value: cell.dataset.v ?? null };
+          });
         }""",
         [table, key],
     )
+
+
+def column(page: Any, table: str, key: str) -> list[str]:
+    return [cell["text"] for cell in cells(page, table, key)]
 
 
 def values(page: Any, table: str, key: str) -> list[float | None]:
-    return page.evaluate(
-        """([table, key]) => {
-          const index = [...document.querySelectorAll(`${table} thead th`)].findIndex((th) => th.dataset.key === key);
-          return [...document.querySelectorAll(`${table} tbody tr:not([hidden])`)].map((row) => row.cells[index].dataset.v ?? null).map((v) => v === null ? null : Number(v));
-        }""",
-        [table, key],
-    )
+    return [None if cell["value"] is None else float(cell["value"]) for cell in cells(page, table, key)]
 
 
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
@@ -195,21 +224,7 @@ def test_dark_mode_changes_page_and_chart(open_report: Any) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast(open_report: Any, scheme: str) -> None:
     page = open_report(report_records.optimised(), color_scheme=scheme).page
-    poor = page.evaluate(
-        """() => {
-          const parse = (c) => c.match(/[\\d.]+/g).map(Number);
-          const lum = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * r + .7152 * g + .0722 * b; };
-          const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] === undefined || c[3] > 0) return c.slice(0, 3); } return [255, 255, 255]; };
-          const poor = new Set();
-          for (const e of document.querySelectorAll("body *:not(svg *):not(script)")) {
-            if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.checkVisibility()) continue;
-            const [a, b] = [lum(parse(getComputedStyle(e).color).slice(0, 3)), lum(ground(e))].sort((x, y) => y - x);
-            if ((a + .05) / (b + .05) < 4.5) poor.add(`${e.tagName}.${e.className} ${((a + .05) / (b + .05)).toFixed(2)}`);
-          }
-          return [...poor];
-        }"""
-    )
-    assert poor == []
+    assert page.evaluate(POOR_CONTRAST) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -218,7 +233,9 @@ def test_prints_on_light_paper(open_report: Any, scheme: str) -> None:
     page = report.page
     page.locator(f"{CHART} path.point").first.wait_for()
     page.evaluate(
-        "addEventListener('beforeprint', () => { window.printed = document.querySelector('#roofline-chart').layout.paper_bgcolor; })"
+        """() => addEventListener("beforeprint", () => {
+          window.printed = document.querySelector("#roofline-chart").layout.paper_bgcolor;
+        })"""
     )
     pdf = page.pdf(prefer_css_page_size=True)
     assert pdf.startswith(b"%PDF")

@@ -21,7 +21,8 @@ from rooftune.report import palette, render_html, write_html
 from rooftune.report.figures import POINT_LIMIT, roofline
 
 SECTIONS = {
-    "optimised": "roofline time operators steps candidates refused unknown counting machine method environment data".split(),
+    "optimised": "roofline time operators steps candidates refused unknown counting machine method environment "
+    "data".split(),
     "profiled": "roofline time operators unknown counting machine method environment data".split(),
     "analysed": "roofline time operators unknown counting machine environment data".split(),
     "empty": ["data"],

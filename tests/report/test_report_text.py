@@ -36,7 +36,7 @@ def test_an_optimisation_says_all_it_has() -> None:
         "The 10 slowest of 57 operators, measured",
         "Steps with predicted and measured gain",
         "openvino, 1 stream (best)",
-        "onnxruntime, default (baseline)",
+        "onnxruntime, default",
         "What was refused",
         "no formula for domain vendor",
         "took turns",

@@ -9,13 +9,13 @@ import sys
 import traceback
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from rooftune import __version__
 from rooftune.errors import RooftuneError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "collect_commands", "main"]
 
 app = typer.Typer(
     name="rooftune",
@@ -44,7 +44,7 @@ def _options(
     os.environ["ROOFTUNE_DEBUG"] = "1" if debug or os.environ.get("ROOFTUNE_DEBUG") == "1" else "0"
 
 
-def _collect() -> None:
+def collect_commands() -> None:
     """Import every command file; each registers itself on `app`."""
     from rooftune.cli import commands
 
@@ -59,16 +59,18 @@ def main(arguments: list[str] | None = None) -> None:
     if "--debug" in given:
         given.remove("--debug")
         given.insert(0, "--debug")
-    _collect()
+    collect_commands()
     try:
         code = app(args=given, prog_name="rooftune", standalone_mode=False)
     except RooftuneError as error:
         _complain(str(error))
         code = error.exit_code
-    except click.ClickException as error:
-        error.show(file=sys.stderr)
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except TyperException as error:
+        text = _usage_text(error)
+        if not text.startswith("—"):  # a bare `rooftune` has shown its help and has nothing to complain of
+            _complain(text)
+        code = getattr(error, "exit_code", 2)
+    except (typer.Abort, KeyboardInterrupt):
         print("rooftune: stopped", file=sys.stderr)
         code = 130
     except BrokenPipeError:
@@ -79,6 +81,14 @@ def main(arguments: list[str] | None = None) -> None:
         _complain(f"{error.strerror or error}: {error.filename or ''} — check the path, its permissions and free space")
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage_text(error: TyperException) -> str:
+    """What was wrong with the command line, and whose help to read."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "rooftune"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{message.strip().rstrip('.')} — see `{command} --help`".strip()
 
 
 def _complain(text: str) -> None:

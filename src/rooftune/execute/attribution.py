@@ -282,9 +282,7 @@ class _Assignment:
     def _adjacent(self, nodes: Sequence[int], others: Sequence[int]) -> bool:
         """True when they are the same nodes or the model has an edge between the two sets."""
         edges = self.source.consumers
-        return any(
-            a == b or b in edges.get(a, ()) or a in edges.get(b, ()) for a in nodes for b in others
-        )
+        return any(a == b or b in edges.get(a, ()) or a in edges.get(b, ()) for a in nodes for b in others)
 
     def _nearest_owner(self, index: int, owned: Mapping[int, Sequence[int]]) -> int | None:
         """The closest kernel with nodes: what it prepares its output for, or for a reorder back what made its input."""

@@ -143,9 +143,7 @@ class Backend(Protocol):
         """How a sensible user runs it in fp32 without tuning; the baseline is chosen among these."""
         ...
 
-    def space(
-        self, threads: int, objective: str = "latency", facts: ModelFacts | None = None
-    ) -> Sequence[Candidate]:
+    def space(self, threads: int, objective: str = "latency", facts: ModelFacts | None = None) -> Sequence[Candidate]:
         """Every candidate worth measuring, the default first."""
         ...
 

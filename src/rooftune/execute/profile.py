@@ -116,9 +116,10 @@ def assemble_profile(
     """A profile whose kernels never add up to more than the run without profiling.
 
     Kernel times are kept as measured where they fit into `model_seconds`; the rest is the residual. Where
-    profiling slowed the kernels themselves and they exceed it, all are scaled down by the same factor.
+    profiling slowed the kernels themselves and they exceed it, they keep the share of the run that they had
+    under profiling.
     """
     total = sum(k.seconds for k in kernels)
-    scale = min(1.0, model_seconds / total) if total > 0 else 1.0
+    scale = 1.0 if total <= model_seconds else model_seconds / max(profiled_seconds, total)
     scaled = tuple(Kernel(k.name, k.type, k.seconds * scale, k.source_nodes, k.how) for k in kernels)
     return Profile(backend, dict(settings), threads, scaled, model_seconds, profiled_seconds, runs, scale)

@@ -19,6 +19,9 @@ __all__ = ["Definition", "check_node", "definition"]
 _EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
 """Equations of Einsum; onnx's inference reads others beyond the bounds of its tables."""
 
+_AXES = frozenset({"axes", "axis", "batch_axis", "batch_dims", "perm", "time_axis"})
+MAX_AXIS = 1024
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -67,6 +70,8 @@ def check_node(node: onnx.NodeProto, wanted: Definition) -> None:
         expected = wanted.attributes.get(name)
         if expected is not None and kind != expected:
             raise _misfit(node, f"has the attribute {name} of type {_kind(kind)} where {_kind(expected)} belongs")
+        if name in _AXES and not all(-MAX_AXIS <= a <= MAX_AXIS for a in (attribute.i, *attribute.ints)):
+            raise _misfit(node, f"has an impossible {name}")
         if name == "equation" and not attribute.ref_attr_name and not _EQUATION.fullmatch(attribute.s):
             raise _misfit(node, f"has the impossible equation {attribute.s[:60]!r}")
     if not wanted.required <= found:

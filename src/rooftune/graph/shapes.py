@@ -35,9 +35,13 @@ def infer(model: ir.Model) -> list[str]:
 
 
 def infer_in_bulk(model: onnx.ModelProto, warnings: list[str]) -> onnx.ModelProto:
-    """onnx's inference of a whole model without weights; the model as it was where onnx rejects it."""
+    """onnx's inference of a whole model without weights; the model as it was where onnx rejects it.
+
+    Without its data propagation, which takes time and memory by the length of one-dimensional tensors; the repair
+    follows the values that matter.
+    """
     try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+        return onnx.shape_inference.infer_shapes(model)
     except Exception as why:  # several types, among them plain RuntimeError
         warnings.append(f"onnx's shape inference stopped: {_first_line(why)}")
         return model

@@ -16,7 +16,10 @@ NAME_LIMIT = 88
 
 @dataclass(frozen=True)
 class Column:
-    """`key` names the column for scripts; `priority` 1 and 2 are shown on a narrow terminal, 3 on a wide one, 4 on the page only."""
+    """Title, key for scripts, and kind of a column.
+
+    `priority` 1 and 2 are shown on a narrow terminal, 3 on a wide one, 4 on the page only.
+    """
 
     key: str
     title: str

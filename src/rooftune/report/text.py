@@ -225,7 +225,7 @@ def _grid(table: Table, columns: int) -> Group:
             justify="right" if column.numeric else "left",
             no_wrap=column.numeric,
             overflow="fold",
-            min_width=min(longest, columns // 4) if index == 0 and columns >= 80 else None,
+            min_width=min(longest, columns // 5) if index == 0 and columns >= 80 else None,
         )
     for row in table.rows[:_MOST_ROWS]:
         cells = []

@@ -67,7 +67,7 @@ def _tidy(model: onnx_ir.Model) -> None:
 
     common.InlinePass()(model)
     _drop_zero_biases(model.graph)
-    fold_constants(model, onnx_shape_inference=True)
+    fold_constants(model, onnx_shape_inference=True, should_fold=_keep_parameters)
     onnx_ir.passes.Sequential(
         common.IdentityEliminationPass(),
         common.RemoveUnusedNodesPass(),
@@ -76,6 +76,17 @@ def _tidy(model: onnx_ir.Model) -> None:
         common.RemoveUnusedOpsetsPass(),
         common.NameFixPass(),
     )(model)
+
+
+def _keep_parameters(node: onnx_ir.Node) -> bool | None:
+    """False for a node that reads learnt numbers, which are to stay in the file as they are; else as by default.
+
+    Transposing loses nothing, so that is left to the default.
+    """
+    if node.op_type == "Transpose":
+        return None
+    learnt = any(v is not None and v.is_initializer() and v.dtype == onnx_ir.DataType.FLOAT for v in node.inputs)
+    return False if learnt else None
 
 
 def _drop_zero_biases(graph: onnx_ir.Graph) -> None:

@@ -49,7 +49,7 @@ class _Effort:
     seconds: float
 
 
-_FULL = _Effort(kernel_windows=160, stream_windows=40, dram_windows=2, samples=4, sweeps=3, seconds=40.0)
+_FULL = _Effort(kernel_windows=160, stream_windows=40, dram_windows=2, samples=4, sweeps=3, seconds=35.0)
 _QUICK = _Effort(kernel_windows=60, stream_windows=12, dram_windows=1, samples=2, sweeps=1, seconds=2.0)
 
 
@@ -88,6 +88,8 @@ class _Probe:
     notes: list[str] = field(default_factory=list)
     arithmetic: dict[tuple[int, ArithmeticKernel], list[Sample]] = field(default_factory=dict)
     memory: dict[tuple[str, int, StreamKernel], list[Sample]] = field(default_factory=dict)
+    peak_meters: dict[int, dict[ArithmeticKernel, PeakMeter]] = field(default_factory=dict)
+    cache_meters: dict[int, dict[tuple[str, StreamKernel], StreamMeter]] = field(default_factory=dict)
     date: str = field(default_factory=lambda: datetime.date.today().isoformat())
 
     def run(self) -> Machine:
@@ -97,8 +99,10 @@ class _Probe:
             counts = thread_counts(self.most)
             rounds = [count for _ in range(self.effort.sweeps) for count in counts]
             for done, count in enumerate(rounds):
-                team = Team(self._cpus(count))
                 begin = time.monotonic()
+                if begin > end and done >= len(counts):
+                    break  # a busy computer: everything has been measured once at least
+                team = Team(self._cpus(count))
                 share = max(0.0, end - begin) / (len(rounds) - done)
                 self.progress.update(f"arithmetic on {count} of {self.most} threads", (done + 0.1) / len(rounds))
                 self._sample_peaks(team, kernels, begin + 0.4 * share)
@@ -129,6 +133,14 @@ class _Probe:
 
     def _sample_peaks(self, team: Team, kernels: list[ArithmeticKernel], deadline: float) -> None:
         """All instructions on one thread; on more, the quickest one of each number format."""
+        if len(team) not in self.peak_meters:
+            self.peak_meters[len(team)] = self._new_peak_meters(team, kernels)
+        meters = self.peak_meters[len(team)]
+        found = sample_in_turns(meters, self.effort.kernel_windows, self.effort.samples, deadline)
+        for kernel, samples in found.items():
+            self.arithmetic.setdefault((len(team), kernel), []).extend(samples)
+
+    def _new_peak_meters(self, team: Team, kernels: list[ArithmeticKernel]) -> dict[ArithmeticKernel, PeakMeter]:
         if len(team) > 1:
             kernels = [kernel for kernel in kernels if kernel == self._best(kernel.instruction.format)]
         core_of = {cpu: group[0] for group in self.topology.siblings for cpu in group}
@@ -138,9 +150,7 @@ class _Probe:
                 continue
             rates = {cpu: self._flops_per_cycle(kernel, cpu) for cpu in team.cpus}
             meters[kernel] = PeakMeter(team, kernel, {cpu: core_of.get(cpu, cpu) for cpu in team.cpus}, rates)
-        found = sample_in_turns(meters, self.effort.kernel_windows, self.effort.samples, deadline)
-        for kernel, samples in found.items():
-            self.arithmetic.setdefault((len(team), kernel), []).extend(samples)
+        return meters
 
     def _flops_per_cycle(self, kernel: ArithmeticKernel, cpu: int) -> float | None:
         """From the table; None where it does not know, or where no single instruction multiplies and adds."""
@@ -164,23 +174,29 @@ class _Probe:
         return max(rates, key=lambda kernel: rates[kernel]) if rates else None
 
     def _sample_bandwidths(self, team: Team, streams: list[StreamKernel], deadline: float) -> None:
-        shares = cache_shares(self.topology, team.cpus)
-        fitting = {name: share for name, share in shares.items() if isinstance(share, int)}
-        for name, share in shares.items():
-            if isinstance(share, str):
-                self._note(f"{name} not measured on {len(team)} threads: {share}")
-        ordinary = [stream for stream in streams if not stream.non_temporal]
-        if fitting:
-            arrays = Arrays.touched(team, max(fitting.values()), 3)
-            meters = {(n, s): StreamMeter(team, s, arrays, share) for n, share in fitting.items() for s in ordinary}
-            half = time.monotonic() + max(0.0, deadline - time.monotonic()) / 3
-            self._keep(team, sample_in_turns(meters, self.effort.stream_windows, self.effort.samples, half))
+        if len(team) not in self.cache_meters:
+            self.cache_meters[len(team)] = self._new_cache_meters(team, streams)
+        third = time.monotonic() + max(0.0, deadline - time.monotonic()) / 3
+        caches = self.cache_meters[len(team)]
+        self._keep(team, sample_in_turns(caches, self.effort.stream_windows, self.effort.samples, third))
         size, whole = dram_array_bytes(self.topology, team.cpus, self._free_bytes())
         if not whole:
             self._note(f"DRAM on {len(team)} threads: arrays of {size} bytes, less than four last caches")
         arrays = Arrays.touched(team, size // len(team), 3)
         meters = {("DRAM", stream): StreamMeter(team, stream, arrays, None) for stream in streams}
         self._keep(team, sample_in_turns(meters, self.effort.dram_windows, self.effort.samples, deadline))
+
+    def _new_cache_meters(self, team: Team, streams: list[StreamKernel]) -> dict[tuple[str, StreamKernel], StreamMeter]:
+        shares = cache_shares(self.topology, team.cpus)
+        fitting = {name: share for name, share in shares.items() if isinstance(share, int)}
+        for name, share in shares.items():
+            if isinstance(share, str):
+                self._note(f"{name} not measured on {len(team)} threads: {share}")
+        if not fitting:
+            return {}
+        ordinary = [stream for stream in streams if not stream.non_temporal]
+        arrays = Arrays.touched(team, max(fitting.values()), 3)
+        return {(n, s): StreamMeter(team, s, arrays, share) for n, share in fitting.items() for s in ordinary}
 
     def _keep(self, team: Team, found: dict[tuple[str, StreamKernel], list[Sample]]) -> None:
         for (level, stream), samples in found.items():

@@ -150,6 +150,7 @@ def si(value: float, unit: str) -> str:
 def _three(value: float) -> str:
     if value == 0:
         return "0"
+    value = float(f"{value:.3g}")  # 0.9996 is 1.00, not 1.000
     digits = max(0, 2 - math.floor(math.log10(abs(value)) + 1e-12))
     return f"{value:.{min(digits, 9)}f}"
 

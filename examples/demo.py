@@ -54,7 +54,9 @@ def show_digits_accuracy(folder: Path) -> None:
 def demonstrate(out: Path, digits_budget: str, resnet50_budget: str) -> Sequence[int]:
     """Run every step, the later ones also when an earlier one failed; returns the exit codes in order."""
     digits, resnet50, weights = out / "digits", out / "resnet50", out / "resnet50.onnx"
-    codes = [run("-m", "rooftune", "optimize", str(DIGITS), "--batch", "1", "--budget", digits_budget, "-o", str(digits))]
+    codes = [
+        run("-m", "rooftune", "optimize", str(DIGITS), "--batch", "1", "--budget", digits_budget, "-o", str(digits))
+    ]
     reports = []
     if codes[-1] == 0:
         show_digits_accuracy(digits)

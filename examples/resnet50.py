@@ -4,8 +4,9 @@
 
 The wheel of `onnx` carries ResNet50 without its 102 MB of weights: the file makes them while it runs, all of them
 0.02. Such a model answers the same to every picture, so that no comparison of outputs proves anything. Here the
-weights are drawn as an untrained network draws them: the work is ResNet50's to the last byte, the answers mean
-nothing but differ from picture to picture.
+weights are drawn as an untrained network draws them: the work is ResNet50's, the answers mean nothing but differ
+from picture to picture. The model ends with the logits: without training they are so large that the softmax after
+them would say 1 for one class and 0 for all others, whatever the picture.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from __future__ import annotations
 import argparse
 import importlib.resources
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from rich.console import Console
 
-from rooftune.errors import RooftuneError
+from rooftune.errors import InputError, RooftuneError
+from rooftune.graph.load import load
+from rooftune.graph.save import save_graph
 from rooftune.graph.seeded_weights import with_random_weights
 
 __all__ = ["write_resnet50"]
@@ -32,8 +36,30 @@ def write_resnet50(out: Path, seed: int = 0) -> Path:
     The same seed gives the same file. Raises `InputError` where `out` cannot be written.
     """
     light = importlib.resources.files("onnx") / LIGHT_MODEL
-    with importlib.resources.as_file(light) as path:
-        return with_random_weights(path, out, seed)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            importlib.resources.as_file(light) as path,
+            tempfile.TemporaryDirectory(dir=out.parent, prefix=".resnet50-") as scratch,
+        ):
+            return _end_with_logits(with_random_weights(path, Path(scratch) / "whole.onnx", seed), out)
+    except OSError as why:
+        raise InputError(f"cannot write {out}: {why.strerror or why}", "choose a place that can be written") from why
+
+
+def _end_with_logits(whole: Path, out: Path) -> Path:
+    """Write the model without its softmax, and with the picture as its only input."""
+    model = load(whole)
+    graph = model.ir.graph
+    softmax = graph.outputs[0].producer()
+    if softmax is None or softmax.op_type != "Softmax" or softmax.inputs[0] is None:
+        raise InputError(f"expected ResNet50 to end with Softmax, found {softmax}", "install another version of onnx")
+    graph.outputs[0] = softmax.inputs[0]
+    graph.remove(softmax, safe=True)
+    # old formats list weights among the inputs; engines then take them for variable and fold nothing
+    for value in [v for v in graph.inputs if v.is_initializer()]:
+        graph.inputs.remove(value)
+    return save_graph(model.ir, out)
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 __all__ = ["SmallMobileNet"]
@@ -59,9 +58,10 @@ class SmallMobileNet(nn.Module):
             blocks.append(InvertedResidual(channels, outputs, expansion, stride))
             channels = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Sequential(*_convolution(channels, HEAD_CHANNELS, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1))
+        self.head = nn.Sequential(*_convolution(channels, HEAD_CHANNELS, 1), nn.ReLU6())
         self.classifier = nn.Linear(HEAD_CHANNELS, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(torch.flatten(self.head(self.blocks(self.stem(images))), 1))
+        features: Tensor = self.head(self.blocks(self.stem(images)))
+        logits: Tensor = self.classifier(features.mean((2, 3)))
         return logits

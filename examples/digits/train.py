@@ -108,9 +108,10 @@ def write_artefacts(network: nn.Module, split: Split, out: Path) -> list[Path]:
     with tempfile.TemporaryDirectory(dir=out, prefix=".training-") as scratch:
         folder = Path(scratch)
         export(network, folder / "digits.onnx")
-        np.savez_compressed(folder / "calibration.npz", **{INPUT_NAME: split.images[split.calibration_rows]})
-        test = {INPUT_NAME: split.images[split.test_rows], "labels": split.labels[split.test_rows]}
-        np.savez_compressed(folder / "test.npz", **test)
+        # the key is INPUT_NAME, so that the arrays can be fed as they are
+        np.savez_compressed(folder / "calibration.npz", images=split.images[split.calibration_rows])
+        test = split.test_rows
+        np.savez_compressed(folder / "test.npz", images=split.images[test], labels=split.labels[test])
         return [file.replace(out / file.name) for file in sorted(folder.iterdir())]
 
 
@@ -127,7 +128,7 @@ def main() -> None:
     split = load_split()
     images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
     # depthwise convolutions train twice as fast with the channels innermost; the exported model does not know of it
-    network = SmallMobileNet(CLASSES).to(memory_format=torch.channels_last)
+    network = SmallMobileNet(CLASSES).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     count = sum(p.numel() for p in network.parameters())
     print(f"{count:,} parameters, {len(split.train_rows)} training images, {len(split.test_rows)} test images")
 

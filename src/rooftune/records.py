@@ -128,8 +128,11 @@ class Record:
 
 def plain(value: Any) -> Any:
     """JSON values of dataclasses and their parts: unknowns and infinities become null, expressions text."""
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, str):
+        # paths may hold bytes that are no text
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Unknown):
@@ -142,6 +145,8 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(v) for v in value]
+    if getattr(value, "is_Integer", False) is True:
+        return int(value)
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return plain(value.item())
     if hasattr(value, "tolist"):
@@ -158,7 +163,7 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _LARGEST:
             raise InputError(f"{file} is larger than {_LARGEST >> 20} MiB", "give a record.json written by rooftune")
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(file.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except FileNotFoundError:
         raise InputError(f"no record at {file}", "give a run folder or a record.json written by rooftune") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as why:

@@ -78,7 +78,9 @@ def test_model_recognises_unseen_digits(examples: Path) -> None:
     assert _accuracy(examples / "digits" / "digits.onnx", examples / "digits" / "test.npz") >= 0.97
 
 
-@pytest.mark.parametrize("file, count, keys", [("calibration.npz", 200, {"images"}), ("test.npz", 360, {"images", "labels"})])
+@pytest.mark.parametrize(
+    "file, count, keys", [("calibration.npz", 200, {"images"}), ("test.npz", 360, {"images", "labels"})]
+)
 def test_arrays_are_as_documented(examples: Path, file: str, count: int, keys: set[str]) -> None:
     with np.load(examples / "digits" / file, allow_pickle=False) as arrays:
         assert set(arrays) == keys

@@ -155,9 +155,7 @@ class BackendConformance:
         assert caught.value.kind == "refused"
 
     @pytest.mark.parametrize("model", ["convolutions", "attention"])
-    def test_its_profile_adds_up_and_names_source_operators(
-        self, backend: Backend, model: str, tmp_path: Path
-    ) -> None:
+    def test_its_profile_adds_up_and_names_source_operators(self, backend: Backend, model: str, tmp_path: Path) -> None:
         path = _BUILDERS[model](tmp_path / "model.onnx")
         with Worker(backend.default(1), path) as worker:
             worker.feed(random_inputs(worker.loaded.inputs))

@@ -67,9 +67,7 @@ def convolutions(path: Path, batch: int | str = 1, size: int = 32, named: bool =
     x = block(x, 16, 16, groups=16)
     x = b.add("Flatten", b.add("GlobalAveragePool", x))
     x = b.add("Gemm", x, b.weight(10, 16), b.weight(10, scale=0.1), transB=1)
-    return b.save(
-        path, {"image": (TensorProto.FLOAT, [batch, 3, size, size])}, {x: (TensorProto.FLOAT, [batch, 10])}
-    )
+    return b.save(path, {"image": (TensorProto.FLOAT, [batch, 3, size, size])}, {x: (TensorProto.FLOAT, [batch, 10])})
 
 
 def attention(path: Path, length: int = 32, width: int = 64, heads: int = 4) -> Path:

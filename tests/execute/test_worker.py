@@ -64,7 +64,7 @@ def test_a_crash_is_a_reason(path: Path) -> None:
 def test_being_killed_hints_at_memory(path: Path) -> None:
     worker = Worker(BACKEND.default(1), path)
     os.kill(worker.status()["pid"], signal.SIGKILL)
-    with pytest.raises(EngineFailure, match="SIGKILL.*memory"):
+    with pytest.raises(EngineFailure, match=r"SIGKILL.*memory"):
         worker.status()
     worker.close()
 
@@ -91,7 +91,7 @@ def test_a_refusal_leaves_the_worker_usable(path: Path) -> None:
 
 
 def test_no_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EngineFailure, match="nowhere.onnx"):
+    with pytest.raises(EngineFailure, match=r"nowhere\.onnx"):
         Worker(BACKEND.default(1), tmp_path / "nowhere.onnx")
 
 

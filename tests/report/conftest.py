@@ -70,7 +70,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[OpenReport]:
         opened.page.on("console", lambda m: opened.complaints.append(f"{m.type}: {m.text}"))
         opened.page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
         opened.page.on("request", lambda request: opened.requests.append(request.url))
-        opened.page.goto(path.as_uri())
+        opened.page.goto(path.as_uri(), timeout=120_000)
         return opened
 
     yield open_record

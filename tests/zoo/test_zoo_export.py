@@ -23,7 +23,6 @@ CHEAP = (
     "squeezenet1_1",
     "mobilenet_v3_small",
     "shufflenet_v2_x0_5",
-    "mnasnet1_0",
     "convnext_tiny",
     "vit_b_16",
 )
@@ -72,7 +71,7 @@ def test_counts_of_the_larger_networks(name: str, folder: Path) -> None:
 
 def test_counts_grow_with_the_batch_and_parameters_do_not(folder: Path) -> None:
     found = analysed("squeezenet1_1", folder, batch=3)
-    assert found.totals.macs == counted_macs("squeezenet1_1", 3) == 3 * counted_macs("squeezenet1_1")
+    assert found.totals.macs == 3 * counted_macs("squeezenet1_1")
     assert found.totals.params == zoo.oracle("squeezenet1_1").params
 
 
@@ -107,7 +106,10 @@ def test_mobilenet_v1_with_folded_normalisation(folder: Path) -> None:
     assert conventions(found)["textbook, every node"] == pytest.approx(9.9, abs=0.05)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize(
+    "name",
+    ["shufflenet_v2_x0_5", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mobilenet_v3_small", "swin_tiny"))],
+)
 def test_files_compute_what_the_modules_compute(name: str, folder: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     path = zoo.export(name, folder / "model.onnx", seed=5)

@@ -329,7 +329,7 @@ def _totals(
         coverage=len(works) / len(nodes) if nodes else 1.0,
         unknown_bytes_share=_unknown_share(nodes),
         intensity=_ratio(flops, sizes["fused"]),
-        bound=max(by_bound, key=lambda b: by_bound[b]) if by_bound else None,
+        bound=max(by_bound, key=lambda b: by_bound[b]) if by_bound and not isinstance(roof, Unknown) else None,
         roof_seconds=roof,
         predicted_seconds=_sum_seconds([g.predicted_seconds for g in groups]),
     )

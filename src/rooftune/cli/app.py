@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import pkgutil
+import signal
 import sys
+import threading
 import traceback
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +20,8 @@ from rooftune import __version__
 from rooftune.errors import RooftuneError
 
 __all__ = ["app", "collect_commands", "main"]
+
+_DEFECT = 70  # EX_SOFTWARE of sysexits.h: none of the documented codes, which scripts act on
 
 app = typer.Typer(
     name="rooftune",
@@ -60,6 +66,11 @@ def main(arguments: list[str] | None = None) -> None:
         given.remove("--debug")
         given.insert(0, "--debug")
     collect_commands()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without µ or × is no reason to fail
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
     try:
         code = app(args=given, prog_name="rooftune", standalone_mode=False)
     except RooftuneError as error:
@@ -78,9 +89,22 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
-        _complain(f"{error.strerror or error}: {error.filename or ''} — check the path, its permissions and free space")
+        where = f": {error.filename}" if error.filename else ""
+        _complain(f"{error.strerror or error}{where} — check the path, its permissions and free space")
         code = 2
+    except MemoryError:
+        _complain("out of memory — free some, or use a smaller model or batch")
+        code = 3
+    except Exception as error:
+        # whatever the user gave, a traceback is not an answer
+        _complain(f"a defect of rooftune, {type(error).__name__}: {error} — run again with --debug and report it")
+        code = _DEFECT
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """Asked to terminate: unwind, so that temporary folders and engines' processes go away."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _usage_text(error: TyperException) -> str:

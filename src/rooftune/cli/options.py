@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +21,10 @@ __all__ = [
     "ModelPath",
     "NumberFormat",
     "ReportFile",
+    "Seed",
     "Shapes",
     "Threads",
+    "check_output_file",
     "read_seconds",
     "read_shapes",
 ]
@@ -72,6 +75,7 @@ InputFile = Annotated[
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Also write the HTML page here.", show_default=False)
 ]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random inputs.")]
 
 _SHAPE = re.compile(r"(?P<name>.+)=(?P<dims>[^=]*)")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
@@ -106,3 +110,16 @@ def read_seconds(text: str) -> float:
     if match is None or float(match[1]) <= 0:
         raise InputError(f"--budget {text!r} is no length of time", "write it like --budget 60s")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def check_output_file(path: Path | None) -> None:
+    """Refuse a file that cannot be written before any work is done."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "give the name of a file")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder, so {path.name} cannot be written into it", "create the folder first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write into {folder}", "choose a file in a folder you may write to")

@@ -11,12 +11,19 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-__all__ = ["ScreenProgress", "print_json", "print_record", "warn"]
+__all__ = ["Screen", "ScreenProgress", "print_json", "print_record", "warn"]
+
+
+class Screen(Console):
+    """Standard output for people. A reader that goes away, as `head` does, is no failure of ours."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Exactly one JSON object on standard output."""
-    json.dump(value, sys.stdout, ensure_ascii=False, allow_nan=False)
+    """Exactly one JSON object on standard output; in ASCII, which every terminal and pipe understands."""
+    json.dump(value, sys.stdout, allow_nan=False)
     sys.stdout.write("\n")
     sys.stdout.flush()
 
@@ -25,7 +32,7 @@ def print_record(record: Mapping[str, Any]) -> None:
     """The terminal form of a record."""
     from rooftune.report.text import render_text
 
-    render_text(record, Console())
+    render_text(record, Screen())
 
 
 def warn(warnings: Sequence[str]) -> None:

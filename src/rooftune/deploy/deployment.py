@@ -18,7 +18,10 @@ from rooftune.records import write_text_atomically
 
 __all__ = ["Deployment", "Running", "load", "read_deployment", "write_deployment"]
 
+_SCHEMA = 1
 _LARGEST = 1 << 20
+_MOST_THREADS = 4096  # more than any machine has: a bound on what a damaged file can ask for
+_REMEDY = "give a run folder written by `rooftune optimize`"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Deployment:
 def write_deployment(deployment: Deployment, folder: Path) -> None:
     """Write `deployment.toml`."""
     data = {
-        "schema": 1,
+        "schema": _SCHEMA,
         "model": deployment.model,
         "backend": deployment.backend,
         "precision": deployment.precision,
@@ -59,15 +62,28 @@ def write_deployment(deployment: Deployment, folder: Path) -> None:
 def read_deployment(folder: Path) -> Deployment:
     """Read `deployment.toml` of a run folder; InputError says what is wrong with it."""
     file = folder / "deployment.toml"
-    remedy = "give a run folder written by `rooftune optimize`"
     try:
         if file.stat().st_size > _LARGEST:
-            raise InputError(f"{file} is larger than {_LARGEST} bytes", remedy)
+            raise InputError(f"{file} is larger than {_LARGEST} bytes", _REMEDY)
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{folder} has no deployment.toml", remedy) from None
+        raise InputError(f"{folder} has no deployment.toml", _REMEDY) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as why:
-        raise InputError(f"{file} cannot be read ({why})", remedy) from None
+        raise InputError(f"{file} cannot be read ({why})", _REMEDY) from None
+    deployment = _parsed(data, file)
+    inside = (folder / deployment.model).resolve()
+    if folder.resolve() not in inside.parents:
+        raise InputError(f"{file} names a model outside its folder: {deployment.model}", _REMEDY)
+    if not inside.is_file():
+        raise InputError(f"{folder} has no {deployment.model}", _REMEDY)
+    return deployment
+
+
+def _parsed(data: Mapping[str, Any], file: Path) -> Deployment:
+    if data.get("schema") != _SCHEMA:
+        raise InputError(
+            f"{file} has schema {data.get('schema')!r}, this version reads {_SCHEMA}", "use the rooftune that wrote it"
+        )
     try:
         deployment = Deployment(
             backend=str(data["backend"]),
@@ -79,13 +95,12 @@ def read_deployment(folder: Path) -> Deployment:
             model=str(data.get("model", "model.onnx")),
             input_shapes={str(k): [int(d) for d in v] for k, v in data.get("input_shapes", {}).items()},
         )
-    except (KeyError, TypeError, ValueError) as why:
-        raise InputError(f"{file} lacks or garbles {why}", remedy) from None
-    inside = (folder / deployment.model).resolve()
-    if folder.resolve() not in inside.parents:
-        raise InputError(f"{file} names a model outside its folder: {deployment.model}", remedy)
-    if not inside.is_file():
-        raise InputError(f"{folder} has no {deployment.model}", remedy)
+    except (KeyError, TypeError, ValueError, AttributeError) as why:
+        raise InputError(f"{file} lacks or garbles {why}", _REMEDY) from None
+    for name in ("threads", "concurrency"):
+        count = getattr(deployment, name)
+        if not 1 <= count <= _MOST_THREADS:
+            raise InputError(f"{file}: {name} is {count}, expected 1 to {_MOST_THREADS}", _REMEDY)
     return deployment
 
 
@@ -94,10 +109,13 @@ class Running:
 
     def __init__(self, model: LoadedModel, deployment: Deployment) -> None:
         self._model = model
+        self._closed = False
         self.deployment = deployment
 
     def __call__(self, inputs: Arrays) -> dict[str, Any]:
         """Run once. InputError names an input that is missing, unknown, or of wrong rank or element type."""
+        if self._closed:
+            raise InputError("the model was closed", "load the run folder again")
         return self._model.run(_checked(inputs, self._model.inputs))
 
     @property
@@ -112,6 +130,7 @@ class Running:
 
     def close(self) -> None:
         """Free the engine's memory; the model cannot be called afterwards."""
+        self._closed = True
         self._model.close()
 
     def __enter__(self) -> Running:
@@ -133,14 +152,14 @@ def _checked(inputs: Arrays, expected: Mapping[str, TensorSpec]) -> dict[str, An
         if name not in expected:
             raise InputError(f"{name!r} is no input of the model", remedy)
         array, spec = np.asarray(given), expected[name]
-        if spec.dtype != "string" and array.dtype != spec.dtype:
+        if spec.dtype != "string" and array.dtype.name != spec.dtype:
             raise InputError(f"input {name!r} has element type {array.dtype}, expected {spec.dtype}", remedy)
         fits = array.ndim == len(spec.shape) and all(
             not isinstance(want, int) or want == found for want, found in zip(spec.shape, array.shape, strict=False)
         )
         if not fits:
             raise InputError(f"input {name!r} has shape {list(array.shape)}, expected {list(spec.shape)}", remedy)
-        arrays[name] = array
+        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
     return arrays
 
 
@@ -149,4 +168,9 @@ def load(folder: str | Path) -> Running:
     path = Path(folder)
     deployment = read_deployment(path)
     backend = find_backend(deployment.backend)
-    return Running(backend.load(path / deployment.model, deployment.candidate, deployment.input_shapes), deployment)
+    try:
+        model = backend.load(path / deployment.model, deployment.candidate, deployment.input_shapes)
+    except Exception as why:  # engines raise what they like
+        reason = " ".join(str(why).split())[:600] or type(why).__name__
+        raise InputError(f"{deployment.backend} cannot load {path / deployment.model}: {reason}", _REMEDY) from why
+    return Running(model, deployment)

@@ -57,8 +57,9 @@ def _loop(repair: Repair, node: ir.Node) -> None:
     if changed:  # a second look, with the dimensions that a turn changes left open
         for inner, end in zip(body.inputs[2:], body.outputs[1:]):
             if inner in changed:
+                dims = _agreed(repair, node, [repair.dims(end), repair.dims(inner)])
                 inner.shape = None
-                repair.give(inner, _agreed(repair, node, [repair.dims(end), repair.dims(inner)]))
+                repair.give(inner, dims)
         _forget(body)
         repair.graph(body)
     turns = _turns(repair, node, body)

@@ -70,8 +70,8 @@ def _windows(node: ir.Node, shapes: Sequence[Dims], values: Sequence[Any]) -> Se
             continue
         padding = 0 if automatic == "VALID" else pads[i] + pads[i + len(spatial)]
         steps = size + padding - reach
-        rounded = ceil_div(steps, strides[i]) if attribute(node, "ceil_mode", 0) else steps // strides[i]
-        out.append(rounded + 1)
+        ceiled = attribute(node, "ceil_mode", 0)
+        out.append(ceil_div(steps, strides[i]) + 1 if ceiled else (steps + strides[i]) // strides[i])
     channels = weight[0] if convolves and weight is not None else data[1]
     return [(data[0], channels, *out)] * len(node.outputs)
 
@@ -173,6 +173,8 @@ def _split(node: ir.Node, shapes: Sequence[Dims], values: Sequence[Any]) -> Sequ
     if not data:
         return None
     axis, count = attribute(node, "axis", 0) % len(data), len(node.outputs)
+    if len(node.inputs) > 1 and node.inputs[1] is not None and values[1] is None:
+        return None  # sizes that only the run knows
     sizes = values[1] if len(values) > 1 and values[1] is not None else attribute(node, "split")
     if sizes is None:
         each = ceil_div(data[axis], count) if attribute(node, "num_outputs") else divide(data[axis], count)

@@ -18,7 +18,7 @@ from onnx_ir import serde
 from rooftune.graph.control_flow_shapes import CONTROL_FLOW
 from rooftune.graph.microsoft_shapes import MICROSOFT
 from rooftune.graph.open_shapes import RULES, Dims
-from rooftune.graph.small_values import SmallValues
+from rooftune.graph.small_values import SmallValues, attribute
 from rooftune.graph.stored_tensor import StoredTensor
 from rooftune.graph.types import dim_of_text, ir_dim
 from rooftune.quantities import Dim
@@ -59,6 +59,8 @@ class Repair:
             self.serial += 1
             if node.op_type in CONTROL_FLOW and node.domain in ("", "ai.onnx"):
                 CONTROL_FLOW[node.op_type](self, node)
+            if node.op_type == "Split" and len(node.inputs) > 1 and self.values.of(node.inputs[1]) is None:
+                self._distrust_split(node)
             if not all(self.settled(value) for value in node.outputs):
                 self.complete(node)
 
@@ -101,6 +103,15 @@ class Repair:
             return None
         return tuple(d if isinstance(d, int) else dim_of_text(d.value or "?") for d in value.shape.dims)
 
+    def _distrust_split(self, node: ir.Node) -> None:
+        """onnx's inference takes sizes that are not constant for equal ones; only the run knows them."""
+        data = self.dims(node.inputs[0])
+        axis = attribute(node, "axis", 0)
+        if node.inputs[1] is None or not data or not -len(data) <= axis < len(data):
+            return
+        for output in node.outputs:
+            output.shape = ir.Shape([None if i == axis % len(data) else _written(d) for i, d in enumerate(data)])
+
     # completing a node
 
     def complete(self, node: ir.Node) -> None:
@@ -121,6 +132,8 @@ class Repair:
     def _infer(self, node: ir.Node) -> list[onnx.TypeProto | None]:
         """onnx's own inference for one node, with the small values that are known."""
         nothing: list[onnx.TypeProto | None] = [None] * len(node.outputs)
+        if node.op_type == "Split" and len(node.inputs) > 1 and self.values.of(node.inputs[1]) is None:
+            return nothing
         schema = _schema(node.domain, node.op_type, self.opsets.get("" if node.domain == "ai.onnx" else node.domain))
         if schema is None or node.op_type in CONTROL_FLOW or _heavy(node):
             return nothing

@@ -24,13 +24,13 @@ Declared = Mapping[str, onnx.TypeProto]
 def infer(model: ir.Model) -> list[str]:
     """Infer the shapes of all values of a graph again, after it was changed; returns warnings.
 
-    Shapes that values carry already are taken for declarations: kept only where nothing better is found.
+    Shapes that values carry from before are kept only behind operators that nothing is known of.
     """
     warnings: list[str] = []
     proto = skeleton_proto(model)
-    declared = set_declared_aside(proto)
+    set_declared_aside(proto)
     take_shapes(model, infer_in_bulk(proto, warnings))
-    repair_shapes(model, declared, warnings)
+    repair_shapes(model, {}, warnings)
     return warnings
 
 

@@ -31,7 +31,7 @@ def analyze(
 ) -> Analysis:
     """Count the work of a model and place every fused group under the roof of a machine.
 
-    source         path of an ONNX file, or a PyTorch exported program
+    source         path of an ONNX file; from PyTorch an exported program, or the pair (module, example inputs)
     machine        `host` (probed on first use and remembered), a catalog name, or a TOML file
     threads        threads the time bounds are for; None = all usable
     shapes, batch  sizes for open dimensions: {"input": (1, 3, 224, 224)}, or the first dimension of every input

@@ -18,7 +18,7 @@ __all__ = ["ComparedModel", "LedgerDifference", "compare", "compare_ledgers"]
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """One model on one machine. Times in seconds, unknown ones as `Unknown`; `shares` of the predicted time by bound."""
+    """One model on one machine. Times in seconds or `Unknown`; `shares` of the predicted time by bound."""
 
     model: str
     machine: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rooftune.errors import InputError
-from rooftune.execute.probe.stored import home, host_machine
+from rooftune.execute.probe.stored import home, host_machine, stored_machine
 from rooftune.graph.load import load
 from rooftune.graph.model import Model
 from rooftune.machine.devices import find_machine
@@ -24,18 +24,23 @@ HOST = "host"
 def open_model(
     source: Any, *, shapes: Mapping[str, Sequence[int | str]] | None = None, batch: int | None = None
 ) -> Model:
-    """A model from an ONNX file, a loaded `Model`, a PyTorch module's exported program, or a path-like."""
+    """A model from the path of an ONNX file, or from PyTorch.
+
+    From PyTorch: `torch.export.export(module, inputs)`, or the pair `(module, inputs)` with example inputs as a
+    tuple. A `Model` that was loaded already is handed back. InputError for anything else.
+    """
     if isinstance(source, Model):
         return source
     if isinstance(source, str | os.PathLike):
         return load(Path(source), shapes=shapes, batch=batch)
-    if type(source).__module__.split(".")[0] == "torch" or hasattr(source, "state_dict"):
+    module, examples = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+    if hasattr(module, "state_dict"):
         from rooftune.graph.sources.torch import from_torch
 
-        return from_torch(source)
+        return from_torch(module, examples)
     raise InputError(
-        f"expected the path of an ONNX file or a PyTorch exported program, found {type(source).__name__}",
-        "give a path, or `torch.export.export(module, example_inputs)`",
+        f"expected the path of an ONNX file or a PyTorch model, found {type(source).__name__}",
+        "give a path, `torch.export.export(module, inputs)`, or the pair (module, inputs)",
     )
 
 
@@ -44,7 +49,7 @@ def open_machine(name: str | Machine, progress: Progress) -> Machine:
     if isinstance(name, Machine):
         return name
     if name == HOST:
-        return host_machine(progress)
+        return stored_machine(quick=True) or host_machine(progress)
     return find_machine(name, home())
 
 
@@ -67,8 +72,9 @@ def require_complete(model: Model) -> None:
     """InputError unless the model can be run: its weights are there and its inputs have sizes."""
     if model.missing_data:
         names = ", ".join(model.missing_data[:3])
+        count = len(model.missing_data)
         raise InputError(
-            f"the data of {len(model.missing_data)} weights is missing ({names})",
+            f"the data of {count} weight{'s' if count > 1 else ''} is missing ({names})",
             "put the external data files beside the model",
         )
     open_ones = model.open_dimensions

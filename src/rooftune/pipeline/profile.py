@@ -84,9 +84,13 @@ def profile(
         tested = counterfactuals(model, gap, candidate, report, count=checks) if checks else []
     facts = _facts(entry.candidate, measured, gap, tested)
     settings = {
-        "backend": backend, "threads": count, "runs": runs, "seed": seed,
-        "inputs": f"random, seed {seed}" if inputs is None else "given", "shapes": {k: list(v) for k, v in shape_of.items()},
-    }  # fmt: skip
+        "backend": backend,
+        "threads": count,
+        "runs": runs,
+        "seed": seed,
+        "inputs": f"random, seed {seed}" if inputs is None else "given",
+        "shapes": {k: list(v) for k, v in shape_of.items()},
+    }
     base = analysis_record(model, host, analysis, list(command or ["rooftune.profile", str(source)]), settings)
     return replace(
         base,
@@ -131,6 +135,6 @@ def _verdict(model: Model, candidate: Candidate, gap: Explanation) -> str:
     lost = {c: s for c, s in gap.ledger.items() if c != "roof"}
     worst = max(lost, key=lambda c: lost[c])
     return (
-        f"{name} takes {time_text(gap.model_seconds)} with {candidate.name}, of which {100 * gap.ledger['roof']:.0f} % is the "
-        f"roof; the largest loss is {worst} with {100 * lost[worst]:.0f} %."
+        f"{name} takes {time_text(gap.model_seconds)} with {candidate.name}, of which {100 * gap.ledger['roof']:.0f} % "
+        f"is the roof; the largest loss is {worst} with {100 * lost[worst]:.0f} %."
     )

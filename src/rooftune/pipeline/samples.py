@@ -45,6 +45,8 @@ def make_samples(model: Model, given: str | os.PathLike[str] | Mapping[str, Any]
 
     given  an .npz file, arrays by name, or None: three random sets drawn from `seed`
     """
+    if seed < 0:
+        raise InputError(f"the seed is {seed}", "give 0 or more")
     specs = input_specs(model)
     if given is None:
         bounds = _index_bounds(model)

@@ -1,30 +1,75 @@
-"""What an optimisation writes down: candidates, steps, and how it was measured."""
+"""What an optimisation writes down: verdict, candidates, steps, refusals, and how it was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rooftune.analysis.analyze import Analysis
-from rooftune.execute.competitor import Entry
-from rooftune.execute.rank import Ranking
-from rooftune.execute.statistics import Interval
+from rooftune.execute.backend import Candidate
+from rooftune.pipeline.contest import Choice
+from rooftune.pipeline.job import Job
 from rooftune.pipeline.profile import group_rules_of
 from rooftune.plan import Step
-from rooftune.quantities import Unknown
-from rooftune.records import CandidateRow
-from rooftune.verify import Verification
+from rooftune.quantities import Unknown, time_text
+from rooftune.records import CandidateRow, Placed, Refused, Speedup
 
-__all__ = ["candidate_rows", "engine_steps", "method_sentences"]
+__all__ = [
+    "candidate_rows",
+    "engine_steps",
+    "method_sentences",
+    "optimize_verdict",
+    "placed",
+    "refusals",
+    "speedup_of",
+]
 
 
-def candidate_rows(
-    entries: Sequence[Entry], ranking: Ranking, checks: Mapping[int, Verification]
-) -> list[CandidateRow]:
+def placed(candidate: Candidate, seconds: float) -> Placed:
+    """One way of running the model with its time."""
+    return Placed(
+        candidate.name, candidate.backend, dict(candidate.settings), candidate.threads, seconds, candidate.concurrency
+    )
+
+
+def speedup_of(choice: Choice) -> Speedup:
+    """The interval of the race after the choice; 1 where the baseline was kept."""
+    twin = choice.after.twin
+    twins = None if twin is None else {"median": twin.median, "low": twin.low, "high": twin.high}
+    if choice.kept == choice.baseline or choice.ratio is None:
+        return Speedup(1.0, 1.0, 1.0, 0, twins, choice.after.settled)
+    ratio = choice.ratio
+    return Speedup(ratio.median, ratio.low, ratio.high, ratio.count, twins, choice.after.settled)
+
+
+def optimize_verdict(job: Job, choice: Choice, analysis: Analysis) -> str:
+    """What was gained, how sure that is, whether it is right, and how much is left to the roof, in one sentence."""
+    before, after = choice.baseline_seconds, choice.kept_seconds
+    name, default = choice.entries[choice.kept].name, choice.entries[choice.baseline].name
+    if choice.kept != choice.baseline and choice.ratio is not None:
+        text = (
+            f"{job.name} runs {choice.ratio.median:.2f}× faster ({time_text(before)} → {time_text(after)}) with "
+            f"{name} than with the best default, {default}"
+        )
+    else:
+        text = f"{job.name} runs in {time_text(after)} with {name}, the fastest default; nothing beat it"
+        text += " beyond doubt" if choice.reason else ""
+    check = choice.checks[choice.kept]
+    if check.passed and check.max_relative_error is not None:
+        text += f"; verified, error {check.max_relative_error:.1e}"
+    else:
+        text += f"; NOT verified: {check.reason}"
+    roof = analysis.totals.roof_seconds
+    if not isinstance(roof, Unknown) and roof > 0 and after > 0:
+        text += f"; it stands at {100 * roof / after:.0f} % of the roof ({time_text(roof)})"
+    return text + "."
+
+
+def candidate_rows(choice: Choice) -> list[CandidateRow]:
     """What became of every candidate."""
     rows = []
-    for index, (entry, standing) in enumerate(zip(entries, ranking.standings, strict=True)):
+    for index, (entry, standing) in enumerate(zip(choice.entries, choice.ranking.standings, strict=True)):
         interval = standing.lap.seconds
-        check = checks.get(index)
+        check = choice.checks.get(index)
         rows.append(
             CandidateRow(
                 name=entry.name,
@@ -47,67 +92,68 @@ def candidate_rows(
     return rows
 
 
-def engine_steps(
-    entries: Sequence[Entry],
-    baseline: int,
-    best: int,
-    kept: int,
-    ratio: Interval | None,
-    reason: str,
-    analyses: Mapping[str, Analysis],
-) -> list[Step]:
+def refusals(job: Job, choice: Choice) -> list[Refused]:
+    """Every no: absent backends, candidates whose outputs are not proven, and a winner that was none."""
+    unproven = [Refused(choice.entries[i].name, check.reason) for i, check in choice.checks.items() if not check.passed]
+    beaten = [Refused(f"run with {choice.entries[choice.best].name}", choice.reason)] if choice.reason else []
+    return [*job.absent, *unproven, *beaten]
+
+
+def engine_steps(choice: Choice, analyses: Mapping[str, Analysis]) -> list[Step]:
     """The step from the baseline to the best candidate, with its predicted and measured gain."""
-    if best == baseline:
-        candidate = entries[baseline].candidate
+    old, new = choice.entries[choice.baseline].candidate, choice.entries[choice.best].candidate
+    if choice.best == choice.baseline:
         return [
             Step(
-                name=f"run_with_{candidate.backend}",
+                name=f"run_with_{old.backend}",
                 kind="engine",
-                options=candidate.to_json(),
+                options=old.to_json(),
                 predicted_gain=1.0,
                 measured_gain=1.0,
                 kept=True,
                 reason="the fastest default was not beaten by any candidate",
             )
         ]
-    old, new = entries[baseline].candidate, entries[best].candidate
     same = old.backend == new.backend
-    predicted = None if same else _predicted_gain(analyses, old.backend, new.backend)
+    untold = "settings are found by measuring; nothing predicts them yet" if same else "faster beyond doubt"
     return [
         Step(
             name=f"tune_{new.backend}" if same else f"run_with_{new.backend}",
             kind="tune" if same else "engine",
             options=new.to_json(),
-            predicted_gain=predicted,
-            measured_gain=None if ratio is None else ratio.median,
-            kept=kept == best,
-            reason=reason
-            or ("settings are found by measuring; nothing predicts them yet" if same else "faster beyond doubt"),
+            predicted_gain=None if same else _predicted_gain(analyses, old.backend, new.backend),
+            measured_gain=None if choice.ratio is None else choice.ratio.median,
+            kept=choice.kept == choice.best,
+            reason=choice.reason or untold,
         )
     ]
 
 
 def _predicted_gain(analyses: Mapping[str, Analysis], old: str, new: str) -> float | None:
-    before, after = analyses.get(group_rules_of(old)), analyses.get(group_rules_of(new))
-    if before is None or after is None:
-        return None
+    before, after = analyses[group_rules_of(old)], analyses[group_rules_of(new)]
     a, b = before.totals.predicted_seconds, after.totals.predicted_seconds
     if isinstance(a, Unknown) or isinstance(b, Unknown) or b <= 0:
         return None
     return a / b
 
 
-def method_sentences(threads: int, ranking: Ranking, rounds: int, samples: int) -> list[str]:
+def method_sentences(job: Job, choice: Choice) -> list[str]:
     """How it was measured, in sentences."""
+    standings = choice.ranking.standings
+    screened = sum(1 for s in standings if s.lap.runs or s.lap.failed)
+    reached = f"{screened} candidates were" if screened > 1 else "1 candidate was"
+    if screened < len(standings):
+        reached = f"{screened} of {len(standings)} candidates were"
+    finalists = len(choice.ranking.finalists)
     return [
-        f"Each engine ran in a process of its own, bound to {threads} core{'s' if threads > 1 else ''}, in turns with "
-        "pauses of 50 ms; a turn is at least 5 runs or 30 ms, and its median counts.",
-        f"{len(ranking.standings)} candidates were screened, {len(ranking.finalists)} raced together; after the choice the "
-        f"winner and the fastest default raced once more for {rounds} rounds beside a twin of the baseline.",
+        f"Each engine ran in a process of its own, bound to {job.threads} core{'s' if job.threads > 1 else ''}, in "
+        "turns with pauses of 50 ms; a turn is at least 5 runs or 30 ms, and its median counts.",
+        f"{reached} screened alone, {finalists} raced together; after the choice the winner and the fastest default "
+        f"raced once more for {choice.after.rounds} rounds beside a twin of the baseline.",
         "Speed-up is the median of the ratios paired by round with its 95 % bootstrap interval; a gain is kept only "
         "when the whole interval lies above 1.",
-        f"Verified on {samples} input{'s' if samples > 1 else ''} against the original model in ONNX Runtime with every "
-        "optimisation off; the error is the largest difference over the largest reference value.",
-        "Operator times are those of the engine's own profiler, scaled to the time of the model without profiling; what "
-        "is left over is shown as dispatch.",
+        f"Verified on {len(job.samples)} input{'s' if len(job.samples) > 1 else ''} against the original model in ONNX "
+        "Runtime with every optimisation off; the error is the largest difference over the largest reference value.",
+        "Operator times are those of the engine's own profiler, scaled to the time of the model without profiling; "
+        "what is left over is shown as dispatch.",
     ]

@@ -68,17 +68,17 @@ def candidate_table(record: Record) -> Table:
     """Every way of running the model that was tried, the fastest first."""
     columns = (
         Column("name", "Candidate"),
-        Column("backend", "Backend", priority=4),
-        Column("settings", "Settings", priority=4),
-        Column("threads", "Threads", True, priority=3),
         Column("seconds", "Time", True, "median of the runs"),
         Column("interval", "Interval", True, "of the median", 3),
-        Column("runs", "Runs", True, priority=3),
-        Column("load", "Loading", True, "time to load and compile the model", 3),
         Column("items", "Items/s", True, priority=3),
         Column("verified", "Verified", False, "against the reference"),
         Column("status", "Status"),
         Column("reason", "Why", priority=2),
+        Column("backend", "Backend", priority=4),
+        Column("settings", "Settings", priority=4),
+        Column("threads", "Threads", True, priority=3),
+        Column("runs", "Runs", True, priority=3),
+        Column("load", "Loading", True, "time to load and compile the model", 3),
     )
     found = sorted(
         rows(record.get("candidates")),
@@ -97,17 +97,17 @@ def _candidate(row: Record, slowest: float, record: Record) -> tuple[Cell, ...]:
     roles = [role for role in ("best", "baseline") if _is_role(section(record, role), row)]
     return (
         label(row.get("name") or row.get("backend"), under=", ".join(roles)),
-        label(row.get("backend")),
-        label(row.get("settings"), limit=160),
-        figure(row.get("threads"), whole),
         figure(row.get("seconds"), duration, share=seconds / slowest if seconds and slowest else None),
         figure_pair(row.get("low"), row.get("high")),
-        figure(row.get("runs"), whole),
-        figure(row.get("load_seconds"), duration),
         figure(row.get("items_per_second")),
         flag(row.get("verified"), "yes", "no"),
         label(status, tone=_STATUS_TONES.get(status, "")),
         label(reason, limit=400),
+        label(row.get("backend")),
+        label(row.get("settings"), limit=160),
+        figure(row.get("threads"), whole),
+        figure(row.get("runs"), whole),
+        figure(row.get("load_seconds"), duration),
     )
 
 
@@ -236,5 +236,5 @@ def total_table(record: Record) -> Table:
         (Cell("Coverage (share of nodes with known cost)"), figure(totals.get("coverage"), percent)),
         (Cell("Share of bytes at unknown nodes"), figure(totals.get("unknown_bytes_share"), percent)),
     ]
-    columns = (Column("what", "Total"), Column("value", "Value", True))
+    columns = (Column("what", "Total"), Column("value", "Value"))
     return Table("totals", "Totals of the model", columns, tuple(row for row in made if row[1].text != ABSENT))

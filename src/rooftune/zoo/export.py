@@ -29,9 +29,9 @@ def export(name: str, path: str | Path, batch: int = 1, *, seed: int = 0, fold_b
     folder.
     """
     path = Path(path)
-    model = _graph(name, batch, seed, fold_batchnorm)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        model = _graph(name, batch, seed, fold_batchnorm)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rooftune-zoo-") as folder:
             written = Path(folder) / path.name
             onnx_ir.save(model, written)

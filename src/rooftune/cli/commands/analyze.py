@@ -15,6 +15,7 @@ from rooftune.cli.options import (
     ReportFile,
     Shapes,
     Threads,
+    check_output_file,
     read_shapes,
 )
 from rooftune.cli.screen import ScreenProgress, print_json, print_record, warn
@@ -36,6 +37,7 @@ def analyze(
     from rooftune.pipeline.analyze import analysis_record, analyze_on
     from rooftune.pipeline.prepare import open_machine, open_model
 
+    check_output_file(report)
     loaded = open_model(model, shapes=read_shapes(shape), batch=batch)
     warn(loaded.warnings)
     target = open_machine(machine, ScreenProgress())

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rooftune.cli.app import app
 from rooftune.cli.options import BackendGroups, Batch, Json, NumberFormat, Shapes, Threads, read_shapes
-from rooftune.cli.screen import ScreenProgress, print_json
+from rooftune.cli.screen import Screen, ScreenProgress, print_json
 from rooftune.errors import InputError
 from rooftune.quantities import Unknown, count_text, time_text
+
+if TYPE_CHECKING:
+    from rooftune.pipeline.compare import ComparedModel
+
+_WIDE = 100  # columns from which every number fits in
 
 
 @app.command()
@@ -60,27 +66,45 @@ def compare(
     if as_json:
         print_json({"rows": plain(rows)})
         return
-    table = Table(
-        "model", "machine", "params", "MACs", "bytes (fused)", "FLOP/B", "ridge", "bound", "roof", "predicted", box=None
-    )
+    _print(rows, Screen())
+
+
+def _print(rows: Sequence[ComparedModel], screen: Screen) -> None:
+    """One line per model and machine; a narrow screen shows less. Why a time is unknown follows below."""
+    wide = screen.width >= _WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("model", "machine"):
+        table.add_column(header, overflow="fold")
+    numbers = ("params", "MACs", *(("bytes (fused)",) if wide else ()), "FLOP/B", *(("ridge",) if wide else ()))
+    for header in numbers:
+        table.add_column(header, justify="right", overflow="fold")
+    table.add_column("bound")
+    for header in ("roof", "predicted"):
+        table.add_column(header, justify="right")
+    unknown: dict[str, None] = {}
     for row in rows:
+        for seconds in (row.roof_seconds, row.predicted_seconds):
+            if isinstance(seconds, Unknown):
+                unknown[f"{row.model}: {seconds.reason}"] = None
         table.add_row(
-            row.model,
-            row.machine,
+            Text(row.model),
+            Text(row.machine),
             count_text(row.params),
             count_text(row.macs),
-            count_text(row.fused_bytes, "B"),
+            *((count_text(row.fused_bytes, "B"),) if wide else ()),
             "–" if row.intensity is None else f"{row.intensity:.3g}",
-            "–" if row.ridge is None else f"{row.ridge:.3g}",
+            *(("–" if row.ridge is None else f"{row.ridge:.3g}",) if wide else ()),
             row.bound or "–",
             _time(row.roof_seconds),
             _time(row.predicted_seconds),
         )
-    Console().print(table)
+    screen.print(table)
+    for reason in unknown:
+        screen.print(f"unknown: {reason}", markup=False, highlight=False)
 
 
 def _time(value: float | Unknown) -> str:
-    return f"unknown: {value.reason}" if isinstance(value, Unknown) else time_text(value)
+    return "unknown" if isinstance(value, Unknown) else time_text(value)
 
 
 def _is_record(path: Path) -> bool:
@@ -106,4 +130,4 @@ def _ledgers(before: Path, after: Path, as_json: bool) -> None:
         time_text(sum(r.after_seconds for r in rows)),
         ("−" if total < 0 else "") + time_text(abs(total)),
     )
-    Console().print(table)
+    Screen().print(table)

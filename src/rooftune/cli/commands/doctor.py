@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from rooftune.cli.app import app
 from rooftune.cli.options import Json
-from rooftune.cli.screen import print_json
+from rooftune.cli.screen import Screen, print_json
 
 
 @app.command()
@@ -24,6 +23,6 @@ def doctor(as_json: Json = False) -> None:
         for f in findings:
             mark = {"ok": "[green]ok[/green]", "missing": "[yellow]–[/yellow]", "broken": "[red]✗[/red]"}[f.status]
             table.add_row(mark, f.what, f.found, f.remedy)
-        Console().print(table)
+        Screen().print(table)
     if any(f.status == "broken" for f in findings):
         raise typer.Exit(3)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from rooftune.cli.app import app
 from rooftune.cli.options import Json
-from rooftune.cli.screen import print_json
+from rooftune.cli.screen import Screen, print_json
 from rooftune.quantities import Unknown
 from rooftune.records import plain
 
@@ -24,8 +23,8 @@ def gpu(as_json: Json = False) -> None:
     if not found:
         print("no NVIDIA GPU found (no driver answers)")
         return
-    rows = [{k: v for k, v in vars(g).items()} for g in found]
+    rows = [dict(vars(g)) for g in found]
     table = Table(*rows[0], box=None)
     for row in rows:
         table.add_row(*("N/A" if isinstance(v, Unknown) else str(v) for v in row.values()))
-    Console().print(table)
+    Screen().print(table)

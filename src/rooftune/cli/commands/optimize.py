@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rooftune.cli.app import app
-from rooftune.cli.options import Batch, InputFile, Json, ModelPath, Shapes, Threads, read_seconds, read_shapes
+from rooftune.cli.options import Batch, InputFile, Json, ModelPath, Seed, Shapes, Threads, read_seconds, read_shapes
 from rooftune.cli.screen import ScreenProgress, print_json, print_record
 from rooftune.errors import ConstraintNotMet
 
@@ -37,7 +37,7 @@ def optimize(
     budget: Annotated[
         str, typer.Option("--budget", metavar="TIME", help="Time to spend on measuring, such as 60s or 5m.")
     ] = "60s",
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the random inputs.")] = 0,
+    seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the output even if it is no run folder.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from rooftune.cli.app import app
-from rooftune.cli.options import Batch, InputFile, Json, ModelPath, ReportFile, Shapes, Threads, read_shapes
+from rooftune.cli.options import (
+    Batch,
+    InputFile,
+    Json,
+    ModelPath,
+    ReportFile,
+    Seed,
+    Shapes,
+    Threads,
+    check_output_file,
+    read_shapes,
+)
 from rooftune.cli.screen import ScreenProgress, print_json, print_record
 
 
@@ -25,7 +36,7 @@ def profile(
     checks: Annotated[
         int, typer.Option("--checks", metavar="N", min=0, help="Operators to run again under changed conditions.")
     ] = 3,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the random inputs.")] = 0,
+    seed: Seed = 0,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Also write the record here (JSON).", show_default=False),
@@ -36,6 +47,8 @@ def profile(
     """Where the measured time goes, operator by operator, and why it is not at the roof."""
     from rooftune.pipeline.profile import profile as run
 
+    check_output_file(out)
+    check_output_file(report)
     record = run(
         model,
         backend=backend,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rooftune.cli.app import app
-from rooftune.cli.options import Json
+from rooftune.cli.options import Json, check_output_file
 from rooftune.cli.screen import print_json, print_record
 
 
@@ -26,6 +26,7 @@ def report(
     """Show the report of an earlier run again, from its record."""
     from rooftune.records import read_record
 
+    check_output_file(html)
     record = read_record(source)
     if html is not None:
         from rooftune.report.html import write_html

@@ -92,9 +92,7 @@ class OnnxRuntime:
     def default(self, threads: int, objective: str = "latency") -> Candidate:
         return _candidate("all", threads, concurrency=threads if objective == "throughput" else 1)
 
-    def space(
-        self, threads: int, objective: str = "latency", facts: ModelFacts | None = None
-    ) -> Sequence[Candidate]:
+    def space(self, threads: int, objective: str = "latency", facts: ModelFacts | None = None) -> Sequence[Candidate]:
         found = [self.default(threads, objective)]
         if objective == "throughput":
             concurrency = threads
@@ -202,9 +200,7 @@ def _run_foreign(session: Any, names: Sequence[str], arrays: Arrays) -> dict[str
     results: dict[str, Any] = {}
     for name, value in zip(names, session.run_with_ort_values(list(names), given)):
         foreign_name = numbers.get(value.element_type())
-        results[name] = (
-            value.numpy() if foreign_name is None else value.numpy().view(getattr(ml_dtypes, foreign_name))
-        )
+        results[name] = value.numpy() if foreign_name is None else value.numpy().view(getattr(ml_dtypes, foreign_name))
     return results
 
 

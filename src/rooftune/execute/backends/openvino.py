@@ -54,9 +54,7 @@ class OpenVino:
             return _candidate(threads, "throughput", threads, PERFORMANCE_HINT="THROUGHPUT")
         return _candidate(threads, "latency", PERFORMANCE_HINT="LATENCY")
 
-    def space(
-        self, threads: int, objective: str = "latency", facts: ModelFacts | None = None
-    ) -> Sequence[Candidate]:
+    def space(self, threads: int, objective: str = "latency", facts: ModelFacts | None = None) -> Sequence[Candidate]:
         found = [self.default(threads, objective)]
         if objective == "throughput":
             streams = threads
@@ -69,14 +67,10 @@ class OpenVino:
         if threads > 1:
             found.append(_candidate(threads, "latency, unpinned", PERFORMANCE_HINT="LATENCY", ENABLE_CPU_PINNING=False))
             found.append(
-                _candidate(
-                    threads, "latency, static partitioner", PERFORMANCE_HINT="LATENCY", TBB_PARTITIONER="STATIC"
-                )
+                _candidate(threads, "latency, static partitioner", PERFORMANCE_HINT="LATENCY", TBB_PARTITIONER="STATIC")
             )
             found.append(
-                _candidate(
-                    threads, "latency, auto partitioner", PERFORMANCE_HINT="LATENCY", TBB_PARTITIONER="AUTO"
-                )
+                _candidate(threads, "latency, auto partitioner", PERFORMANCE_HINT="LATENCY", TBB_PARTITIONER="AUTO")
             )
         return found
 

@@ -112,6 +112,8 @@
     addEventListener("afterprint", () => { printing = false; draw(); });
   }
 
+  const inOrder = new Intl.Collator("en", { numeric: true });
+
   // ---- tables: sort by a header, find, show all ----------------------------------------------------------
   function prepare(box) {
     const table = $("table", box);
@@ -141,6 +143,7 @@
         if (fits) found += 1;
         const visible = fits && (everything || found <= limit);
         item.row.hidden = !visible;
+        item.row.classList.remove("rest");
         if (visible) shown += 1;
       }
       if (status) {
@@ -152,13 +155,18 @@
       more.textContent = `Show all ${found.toLocaleString("en")} rows`;
     }
 
-    function compare(a, b, column, direction) {
-      const left = a.row.cells[column].dataset.v;
-      const right = b.row.cells[column].dataset.v;
+    function keyOf(cell, numeric) {
+      if (numeric) return cell.dataset.v === undefined ? null : Number(cell.dataset.v);
+      const text = $("bdi", cell).textContent;
+      return text === "–" || text === "" ? null : text;
+    }
+
+    function compare(a, b, direction) {
+      const left = a.key;
+      const right = b.key;
       // rows without a value stay at the end, whatever the direction
-      if (left === undefined || right === undefined) return (left === undefined) - (right === undefined);
-      const difference = Number(left) - Number(right);
-      return direction * (Number.isNaN(difference) ? left.localeCompare(right, "en", { numeric: true }) : difference);
+      if (left === null || right === null) return (left === null) - (right === null);
+      return direction * (typeof left === "number" ? left - right : inOrder.compare(left, right));
     }
 
     all("thead th", table).forEach((head, column) => {
@@ -173,7 +181,8 @@
         const ascending = current ? current === "descending" : !numeric;
         all("th[aria-sort]", table).forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-        order = [...rows].sort((a, b) => compare(a, b, column, ascending ? 1 : -1) || a.index - b.index);
+        for (const item of rows) item.key = keyOf(item.row.cells[column], numeric);
+        order = [...rows].sort((a, b) => compare(a, b, ascending ? 1 : -1) || a.index - b.index);
         body.append(...order.map((item) => item.row));
         show();
       });

@@ -1,0 +1,102 @@
+"""What an optimisation is asked to do, checked and opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rooftune.errors import InputError, MissingDependency
+from rooftune.execute.backend import OBJECTIVES, Backend, find_backend, present_backends
+from rooftune.graph.model import Model
+from rooftune.pipeline.prepare import open_model, require_complete, thread_count
+from rooftune.pipeline.samples import Samples, make_samples
+from rooftune.records import Refused
+
+__all__ = ["Job", "open_job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model with its inputs, and within which bounds the fastest way to run it is looked for.
+
+    samples  input sets to verify with; the first one is also timed
+    given    what the inputs are, in words
+    shapes   shape of every input, in which open dimensions are bound
+    absent   backends that could not be asked, with the reason
+    budget   seconds for measuring
+    """
+
+    model: Model
+    samples: Samples
+    given: str
+    shapes: Mapping[str, tuple[int, ...]]
+    backends: Sequence[Backend]
+    absent: Sequence[Refused]
+    threads: int
+    objective: str
+    budget: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return self.model.path.stem if self.model.path else "model"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The job as the record's `settings`."""
+        return {
+            "threads": self.threads,
+            "objective": self.objective,
+            "backends": [b.name for b in self.backends],
+            "budget_seconds": self.budget,
+            "seed": self.seed,
+            "inputs": self.given,
+            "shapes": {name: list(shape) for name, shape in self.shapes.items()},
+        }
+
+
+def open_job(
+    source: Any,
+    *,
+    backends: Sequence[str] | None,
+    threads: int | None,
+    objective: str,
+    inputs: str | os.PathLike[str] | Mapping[str, Any] | None,
+    shapes: Mapping[str, Sequence[int | str]] | None,
+    batch: int | None,
+    budget: float,
+    seed: int,
+) -> Job:
+    """Check what was asked for and open the model. Parameters and errors are those of `optimize`."""
+    if objective not in OBJECTIVES:
+        raise InputError(f"objective {objective!r} is not known", f"choose {' or '.join(OBJECTIVES)}")
+    if not 0 < budget < float("inf"):
+        raise InputError(f"a budget of {budget} s allows no measurement", "give more, such as --budget 60s")
+    count = thread_count(threads)
+    chosen, absent = _backends(backends)
+    sizes = dict(shapes or {})
+    given = f"random, seed {seed}"
+    if isinstance(inputs, Mapping):
+        sizes |= {name: list(getattr(array, "shape", ())) for name, array in inputs.items()}
+        given = "arrays"
+    elif inputs is not None:
+        given = str(Path(inputs))
+    model = open_model(source, shapes=sizes, batch=batch)
+    require_complete(model)
+    samples = make_samples(model, inputs, seed)
+    bound = {name: tuple(int(d) for d in array.shape) for name, array in samples[0].items()}
+    return Job(model, samples, given, bound, chosen, absent, count, objective, budget, seed)
+
+
+def _backends(names: Sequence[str] | None) -> tuple[list[Backend], list[Refused]]:
+    if names is not None:
+        if not names:
+            raise InputError("--backends names none", "name at least one, such as --backends onnxruntime")
+        return [find_backend(n) for n in dict.fromkeys(names)], []
+    present, absent = present_backends()
+    if not present:
+        raise MissingDependency("no engine is installed", "pip install onnxruntime")
+    return list(present.values()), [Refused(f"backend {name}", why.reason) for name, why in absent.items()]

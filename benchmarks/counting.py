@@ -18,7 +18,6 @@ import io
 import json
 import logging
 import math
-import os
 import sys
 import tempfile
 import warnings
@@ -210,7 +209,7 @@ def write(record: Mapping[str, Any]) -> None:
     RESULT.parent.mkdir(exist_ok=True)
     scratch = RESULT.with_suffix(".tmp")
     scratch.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(scratch, RESULT)
+    scratch.replace(RESULT)
 
 
 if __name__ == "__main__":

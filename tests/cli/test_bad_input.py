@@ -273,7 +273,9 @@ def test_custom_operators_are_unknown_to_the_analysis(custom_operator: Path, cli
 
 
 @pytest.mark.parametrize("command", [("optimize", *QUICK), ("profile",)])
-def test_custom_operators_cannot_be_run(custom_operator: Path, command: tuple[str, ...], cli: InProcess, host: object) -> None:
+def test_custom_operators_cannot_be_run(
+    custom_operator: Path, command: tuple[str, ...], cli: InProcess, host: object
+) -> None:
     ended = cli(command[0], custom_operator, *command[1:])
     assert ended.code == 2
     assert ended.out == ""

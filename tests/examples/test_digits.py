@@ -130,7 +130,10 @@ def test_training_runs_end_to_end(examples: Path, tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == FILES
     for name in FILES:
         assert name in done.stdout
-    # one epoch teaches little, but the files it leaves are of the same form
-    assert _accuracy(tmp_path / "digits.onnx", tmp_path / "test.npz") > 0
+    # one epoch teaches next to nothing, but what it leaves has the form of the real thing and is another model
+    assert 0 < _accuracy(tmp_path / "digits.onnx", tmp_path / "test.npz") < 0.97
     for name in FILES - {"digits.onnx"}:
-        assert (tmp_path / name).read_bytes() == (examples / "digits" / name).read_bytes()
+        with np.load(tmp_path / name) as written, np.load(examples / "digits" / name) as kept:
+            assert set(written) == set(kept)
+            for key in written:
+                np.testing.assert_array_equal(written[key], kept[key])

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from models import FLOAT, convolution, ints, model, saved, value, weight
 from onnx import helper
 
+from models import FLOAT, convolution, ints, model, saved, value, weight
 from rooftune.errors import InputError
 from rooftune.graph.load import load
 

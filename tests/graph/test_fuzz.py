@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from models import convolution
 from onnx.backend.test.loader import load_model_tests
 
+from models import convolution
 from rooftune.errors import InputError
 from rooftune.graph.load import load
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from models import INT64, convolution, model, saved, value, weight
 from onnx import TensorProto, helper, numpy_helper
 
+from models import INT64, convolution, model, saved, value, weight
 from rooftune.graph.constants import constant_of, is_constant
 from rooftune.graph.file_tensor import FileTensor, VarintTensor
 from rooftune.graph.load import load

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from models import convolution, model, saved, value, weight
 from onnx import helper
 
+from models import convolution, model, saved, value, weight
 from rooftune.errors import InputError
 from rooftune.graph.identity import distinct_weights, weights_of
 from rooftune.graph.load import load

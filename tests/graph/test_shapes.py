@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from models import INT64, convolution, ints, model, saved, value, weight
 from onnx import TensorProto, helper
 from onnx.backend.test.loader import load_model_tests
 
+from models import INT64, convolution, ints, model, saved, value, weight
 from rooftune.graph.functions import function_body
 from rooftune.graph.load import load
 from rooftune.graph.shapes import infer

@@ -65,6 +65,9 @@ def _loop(repair: Repair, node: ir.Node) -> None:
     turns = _turns(repair, node, body)
     for place, (output, end) in enumerate(zip(node.outputs, body.outputs[1:])):
         output.type = output.type or end.type
+        if isinstance(output.type, ir.SequenceType | ir.OptionalType):
+            output.shape = None  # every turn may add an element of another shape
+            continue
         if repair.settled(output) or not output.name:
             continue
         dims = repair.dims(end)

@@ -54,7 +54,7 @@ def _complete(body: ir.Function, node: ir.Node, repair: Repair) -> ir.Function:
         repair.graph(body)
     finally:
         repair.opsets, repair.declared = opsets, functions_of_caller
-    for formal, actual in zip(body.outputs, node.outputs):
+    for formal, actual in zip(body.outputs, node.outputs) if len(body.outputs) == len(node.outputs) else ():
         if actual.type is not None and formal.type is None:
             formal.type = actual.type
         if actual.shape is not None and not repair.settled(formal) and repair.settled(actual):
@@ -109,6 +109,10 @@ def _from_definition(node: ir.Node, opset: int) -> ir.Function | None:
         proto = onnx.FunctionProto.FromString(text) if isinstance(text, bytes) else text
         if not proto.node:
             return None
+        made = {name for inner in proto.node for name in inner.output} | set(proto.input)
+        kept = [name for name in proto.output if name in made]  # outputs nobody asked for have no producer
+        del proto.output[:]
+        proto.output.extend(kept)
         function: ir.Function = ir.from_proto(proto)
     except Exception:  # a body that cannot be built for these inputs is none
         return None

@@ -18,6 +18,7 @@ from rooftune.graph.external_data import ExternalData
 from rooftune.graph.file_tensor import MappedFile
 from rooftune.graph.lazy_weights import attach_weights
 from rooftune.graph.model import Model
+from rooftune.graph.node_names import name_nodes
 from rooftune.graph.shapes import infer_in_bulk, repair_shapes, set_declared_aside
 from rooftune.graph.sparse import densify
 from rooftune.graph.text_fields import undecodable_text
@@ -88,6 +89,7 @@ def _build(
         graph = _to_ir(infer_in_bulk(proto, warnings))
         attach_weights(graph, file, payloads, checked.regions, sparse)
         repair_shapes(graph, declared, warnings)
+        name_nodes(graph.graph)
     return Model(graph, path, tuple(warnings), checked.missing, bound, checked.locations)
 
 

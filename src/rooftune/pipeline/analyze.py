@@ -7,10 +7,11 @@ from typing import Any
 
 from rooftune.analysis.analyze import Analysis
 from rooftune.analysis.analyze import analyze as analyze_model
+from rooftune.errors import InputError
 from rooftune.graph.model import Model
-from rooftune.machine.spec import Machine
+from rooftune.machine.spec import FORMATS, Machine
 from rooftune.pipeline.facts import environment_facts, machine_facts, model_facts, now, version
-from rooftune.pipeline.prepare import HOST, open_machine, open_model
+from rooftune.pipeline.prepare import HOST, open_machine, open_model, require_threads
 from rooftune.protocols import Progress, SilentProgress
 from rooftune.quantities import Unknown, count_text, time_text
 from rooftune.records import Record, plain
@@ -49,6 +50,9 @@ def analyze_on(
     model: Model, machine: Machine, threads: int | None, backend: str, number_format: str | None = None
 ) -> Analysis:
     """The same for a model and a machine at hand."""
+    if number_format is not None and number_format not in FORMATS:
+        raise InputError(f"no number format is called {number_format!r}", f"choose among {', '.join(FORMATS)}")
+    require_threads(machine, threads)
     return analyze_model(model, machine, threads=threads, backend=backend, number_format=number_format)
 
 

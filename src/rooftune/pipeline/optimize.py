@@ -18,7 +18,7 @@ from rooftune.pipeline.analyze import analyze_on
 from rooftune.pipeline.contest import Choice, choose
 from rooftune.pipeline.facts import environment_facts, machine_facts, model_facts, now, version
 from rooftune.pipeline.job import Job, open_job
-from rooftune.pipeline.prepare import HOST, open_machine
+from rooftune.pipeline.prepare import HOST, open_machine, require_threads
 from rooftune.pipeline.profile import group_rules_of, profile_facts
 from rooftune.pipeline.written_down import (
     candidate_rows,
@@ -98,6 +98,7 @@ def optimize(
     target = Path(out) if out is not None else Path(f"{job.name}-rooftune")
     check_target(target, force=force, keep=_files_in_use(job, inputs))
     host = machine or open_machine(HOST, report)
+    require_threads(host, job.threads)
     started = time.monotonic()
     with replaced_atomically(target) as folder:
         path = copy_model(job.model, folder)

@@ -16,7 +16,7 @@ from rooftune.machine.spec import Machine
 from rooftune.machine.topology import read_topology, usable_threads
 from rooftune.protocols import Progress
 
-__all__ = ["HOST", "open_machine", "open_model", "require_complete", "thread_count"]
+__all__ = ["HOST", "open_machine", "open_model", "require_complete", "require_threads", "thread_count"]
 
 HOST = "host"
 
@@ -66,6 +66,19 @@ def thread_count(threads: int | None) -> int:
             f"give at most {usable} (affinity, cpuset and quota are respected)",
         )
     return threads
+
+
+def require_threads(machine: Machine, threads: int | None) -> None:
+    """InputError unless the machine has that many threads; one that does not say takes any number."""
+    if threads is None:
+        return
+    if threads < 1:
+        raise InputError(f"--threads {threads} is no number of threads", "give 1 or more")
+    if machine.threads is not None and threads > machine.threads:
+        raise InputError(
+            f"--threads {threads} is more than the {machine.threads} of {machine.name}",
+            f"give at most {machine.threads}",
+        )
 
 
 def require_complete(model: Model) -> None:

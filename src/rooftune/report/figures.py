@@ -264,7 +264,7 @@ def _layout(ceilings: Ceilings, x_range: tuple[float, float], y_range: tuple[flo
         "xaxis": {
             **axis,
             # without a standoff: with one, plotly measures labels that may not be laid out yet and places it nowhere
-            "title": {"text": "intensity (FLOP per byte of DRAM traffic)"},
+            "title": {"text": "intensity (FLOP per byte moved)"},
             "range": [math.log10(x_range[0]), math.log10(x_range[1])],
             "tickformat": "~g",
         },

@@ -113,7 +113,7 @@ def _main_cause(parts: tuple[Segment, ...]) -> str:
 _HINTS = {
     "lower": "nothing on this machine can be faster: the larger of FLOPs over the peak and bytes over the bandwidth",
     "share_of_roof": "lower bound over time: 100 % stands on the roof",
-    "intensity": "FLOPs per byte of DRAM traffic",
+    "intensity": "FLOPs per byte the kernel moves: inputs, weights and outputs",
     "rate": "FLOPs over time",
     "cause": "the largest part of the time above the lower bound",
 }

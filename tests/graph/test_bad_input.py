@@ -164,7 +164,7 @@ def test_functions_that_explode(tmp_path: Path) -> None:
     proto.opset_import.extend(imports[1:])
     for i in range(41):
         inner, domain = (f"F{i - 1}", "own") if i else ("Relu", "")
-        body = [helper.make_node(inner, ["a"], ["c"], domain=domain), helper.make_node(inner, ["c"], ["b"], domain=domain)]
+        body = [helper.make_node(inner, [a], [b], domain=domain) for a, b in (("a", "c"), ("c", "b"))]
         proto.functions.append(helper.make_function("own", f"F{i}", ["a"], ["b"], body, imports))
     refused(saved(proto, tmp_path), "expand to")
 

@@ -16,9 +16,20 @@ from models import convolution
 from rooftune.errors import InputError
 from rooftune.graph.load import load
 
-NAMES = ("test_if", "test_loop11", "test_scan_sum", "test_slice", "test_einsum_batch_matmul", "test_resize_upsample_scales_cubic",
-         "test_range_int32_type_negative_delta_expanded", "test_attention_4d_causal_expanded", "test_split_to_sequence_1",
-         "test_sequence_map_identity_1_sequence", "test_optional_get_element_sequence", "test_gru_defaults")  # fmt: skip
+NAMES = (
+    "test_if",
+    "test_loop11",
+    "test_scan_sum",
+    "test_slice",
+    "test_einsum_batch_matmul",
+    "test_resize_upsample_scales_cubic",
+    "test_range_int32_type_negative_delta_expanded",
+    "test_attention_4d_causal_expanded",
+    "test_split_to_sequence_1",
+    "test_sequence_map_identity_1_sequence",
+    "test_optional_get_element_sequence",
+    "test_gru_defaults",
+)
 
 
 @lru_cache(maxsize=1)

@@ -26,10 +26,24 @@ def one_constant(tensor: onnx.TensorProto, how: str = "initialiser") -> onnx.Mod
 
 
 KINDS = [
-    TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.INT32, TensorProto.INT8, TensorProto.UINT8,
-    TensorProto.INT16, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64, TensorProto.BOOL, TensorProto.FLOAT16,
-    TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.INT4, TensorProto.UINT4, TensorProto.COMPLEX64,
-]  # fmt: skip
+    TensorProto.FLOAT,
+    TensorProto.DOUBLE,
+    TensorProto.INT64,
+    TensorProto.INT32,
+    TensorProto.INT8,
+    TensorProto.UINT8,
+    TensorProto.INT16,
+    TensorProto.UINT16,
+    TensorProto.UINT32,
+    TensorProto.UINT64,
+    TensorProto.BOOL,
+    TensorProto.FLOAT16,
+    TensorProto.BFLOAT16,
+    TensorProto.FLOAT8E4M3FN,
+    TensorProto.INT4,
+    TensorProto.UINT4,
+    TensorProto.COMPLEX64,
+]
 
 
 @pytest.mark.parametrize("raw", [True, False])
@@ -71,7 +85,9 @@ def test_external_data(tmp_path: Path) -> None:
 
 def test_inside_subgraphs_and_functions(tmp_path: Path) -> None:
     tensor = weight("c", (40, 40))
-    inner = helper.make_graph([helper.make_node("Add", ["x", "k"], ["o"])], "t", [], [value("o", None)], [weight("k", (40, 40))])
+    inner = helper.make_graph(
+        [helper.make_node("Add", ["x", "k"], ["o"])], "t", [], [value("o", None)], [weight("k", (40, 40))]
+    )
     other = helper.make_graph([helper.make_node("Neg", ["x"], ["o"])], "e", [], [value("o", None)])
     imports = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
     body = [helper.make_node("Constant", [], ["k"], value=tensor), helper.make_node("Add", ["a", "k"], ["b"])]

@@ -82,10 +82,14 @@ def test_shared_weights(tmp_path: Path) -> None:
 SMALL = ("squeezenet", "shufflenet", "densenet", "inception_v1")
 
 
-@pytest.mark.parametrize("light", LIGHT, ids=lambda p: Path(p).stem)
-def test_random_weights(light: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if not any(name in light for name in SMALL) and not request.config.getoption("-m"):
-        pytest.skip("large; swept with the slow tests")
+def light_models() -> list[Any]:
+    """The small ones in every run, those of tens and hundreds of megabytes with the slow tests."""
+    small = [any(name in path for name in SMALL) for path in LIGHT]
+    return [pytest.param(p, id=Path(p).stem, marks=() if s else pytest.mark.slow) for p, s in zip(LIGHT, small)]
+
+
+@pytest.mark.parametrize("light", light_models())
+def test_random_weights(light: str, tmp_path: Path) -> None:
     path = with_random_weights(light, tmp_path / "m.onnx", seed=3)
     proto = onnx.load(path)
     assert not any(n.op_type == "ConstantOfShape" for n in proto.graph.node)

@@ -37,7 +37,12 @@ def test_open_dimensions_go_through_a_convolution(tmp_path: Path) -> None:
     ("operator", "attributes", "constants", "expected"),
     [
         ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, [], "N,4,floor(H/2 + 1/2),6"),
-        ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"}, [], "N,4,-floor(-H/2),6"),
+        (
+            "AveragePool",
+            {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
+            [],
+            "N,4,-floor(-H/2),6",
+        ),
         ("Reshape", {}, [[0, -1]], "N,48*H"),
         ("Reshape", {}, [[0, 2, -1, 12]], "N,2,2*H,12"),
         ("Slice", {}, [[0], [-1], [2]], "N,4,H - 1,12"),
@@ -57,7 +62,9 @@ def test_rules(tmp_path: Path, operator: str, attributes: dict[str, Any], consta
 
 
 def test_equal_names_are_equal_symbols(tmp_path: Path) -> None:
-    proto = model([helper.make_node("Add", ["a", "b"], ["y"])], [value("a", ["N", 2]), value("b", ["N", 1])], [value("y", None)])
+    proto = model(
+        [helper.make_node("Add", ["a", "b"], ["y"])], [value("a", ["N", 2]), value("b", ["N", 1])], [value("y", None)]
+    )
     found = load(saved(proto, tmp_path)).outputs["y"]
     assert isinstance(found, TensorType)
     assert found.shape == (symbol("N"), 2)
@@ -134,7 +141,12 @@ def test_microsoft_operators(tmp_path: Path) -> None:
     ]
     proto = model(nodes, [value("x", ["N", 3, 8, 8])], [value("y", None)], [weight("w", (4, 3, 3, 3))],
                   imports=[helper.make_opsetid("com.microsoft", 1)])  # fmt: skip
-    assert shapes(proto, tmp_path) == {"c": "float32[N,4,6,6]", "f": "float32[N,144]", "m": "float32[N,N]", "y": "float32[N,N]"}
+    assert shapes(proto, tmp_path) == {
+        "c": "float32[N,4,6,6]",
+        "f": "float32[N,144]",
+        "m": "float32[N,N]",
+        "y": "float32[N,N]",
+    }
 
 
 def test_infer_again_after_a_change(tmp_path: Path) -> None:
@@ -151,7 +163,9 @@ def test_local_function_with_attribute(tmp_path: Path) -> None:
     turn = helper.make_node("Transpose", ["a"], ["t"])
     turn.attribute.append(onnx.AttributeProto(name="perm", ref_attr_name="order", type=onnx.AttributeProto.INTS))
     body = [turn, helper.make_node("Relu", ["t"], ["b"])]
-    proto = model([helper.make_node("F", ["x"], ["y"], domain="own", order=[1, 0])], [value("x", ["N", 3])], [value("y", None)])
+    proto = model(
+        [helper.make_node("F", ["x"], ["y"], domain="own", order=[1, 0])], [value("x", ["N", 3])], [value("y", None)]
+    )
     proto.opset_import.append(imports[1])
     proto.functions.append(helper.make_function("own", "F", ["a"], ["b"], body, imports, ["order"]))
     found = load(saved(proto, tmp_path))

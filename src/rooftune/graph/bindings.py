@@ -28,9 +28,7 @@ def name_open_dimensions(graph: onnx.GraphProto) -> None:
             dim.dim_param = label
 
 
-def bind(
-    graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int | str]] | None, batch: int | None
-) -> dict[str, int]:
+def bind(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int | str]] | None, batch: int | None) -> dict[str, int]:
     """Bind open dimensions by input shapes and by batch size; returns size by name.
 
     A word in a shape keeps the dimension open. Raises `InputError` for unknown inputs, wrong ranks and
@@ -61,9 +59,7 @@ def bind(
     return bound
 
 
-def _bind_one(
-    name: str, place: int, dim: onnx.TensorShapeProto.Dimension, size: int, bound: dict[str, int]
-) -> None:
+def _bind_one(name: str, place: int, dim: onnx.TensorShapeProto.Dimension, size: int, bound: dict[str, int]) -> None:
     if size < 0:
         raise InputError(f"the shape of {name!r} has the negative size {size}", "give sizes of 0 and above")
     if dim.HasField("dim_value"):

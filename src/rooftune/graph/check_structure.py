@@ -164,9 +164,7 @@ def _in_order(nodes: Iterable[onnx.NodeProto], scope: ChainMap[str, None]) -> bo
         late.update(name for name in node.input if name and name not in ready and name not in outer)
         for attribute in attributes_in((node,)) if node.attribute else ():
             if attribute.type == onnx.AttributeProto.GRAPH:
-                late.update(
-                    name for inner in attribute.g.node for name in inner.input if name not in ready
-                )
+                late.update(name for inner in attribute.g.node for name in inner.input if name not in ready)
         if late and not late.isdisjoint(node.output):
             return False
         ready.update(node.output)

@@ -80,9 +80,7 @@ def tensor_bytes(label: str, tensor: onnx.TensorProto) -> int:
     if dtype == ir.DataType.UNDEFINED:
         raise InputError(f"the tensor {label} has the unknown element type {tensor.data_type}", "export again")
     if any(d < 0 for d in tensor.dims):
-        raise InputError(
-            f"the tensor {label} has a negative dimension: {list(tensor.dims)}", "export the model again"
-        )
+        raise InputError(f"the tensor {label} has a negative dimension: {list(tensor.dims)}", "export the model again")
     elements = math.prod(map(int, tensor.dims))
     if dtype == ir.DataType.STRING:
         return 0

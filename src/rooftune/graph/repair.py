@@ -314,5 +314,3 @@ def _schema(domain: str, op_type: str, version: int | None) -> onnx.defs.OpSchem
         return onnx.defs.get_schema(op_type, version, "" if domain == "ai.onnx" else domain)
     except onnx.defs.SchemaError:
         return None
-
-

@@ -58,9 +58,7 @@ def _mark(sparse: onnx.SparseTensorProto, dense: onnx.TensorProto, found: dict[s
     stored = math.prod(sparse.values.dims)
     places = tuple(sparse.indices.dims)
     if places not in ((stored,), (stored, len(shape))) or sparse.indices.data_type != onnx.TensorProto.INT64:
-        raise InputError(
-            f"{name} has {stored} values and indices of shape {list(places)}", "export the model again"
-        )
+        raise InputError(f"{name} has {stored} values and indices of shape {list(places)}", "export the model again")
     source = SparseSource(ir.from_proto(sparse.values), ir.from_proto(sparse.indices), shape)
     mark = f"{SPARSE_MARK}{len(found)}"
     found[mark] = source

@@ -101,9 +101,7 @@ class _Walk:
             child = children.get(tag >> 3) if length >= LARGE else None
             if child is None:
                 continue
-            inner = (
-                self.tensor(body, position) if child == _TENSOR else self.message(child, body, position, depth + 1)
-            )
+            inner = self.tensor(body, position) if child == _TENSOR else self.message(child, body, position, depth + 1)
             if inner is not None:
                 pieces += (data[copied:field_start], _varint_bytes(tag), _varint_bytes(sum(map(len, inner))), *inner)
                 copied = position

@@ -21,8 +21,6 @@ from pathlib import Path
 from rich.console import Console
 
 from rooftune.errors import InputError, RooftuneError
-from rooftune.graph.load import load
-from rooftune.graph.save import save_graph
 from rooftune.graph.seeded_weights import with_random_weights
 
 __all__ = ["write_resnet50"]
@@ -42,24 +40,11 @@ def write_resnet50(out: Path, seed: int = 0) -> Path:
             importlib.resources.as_file(light) as path,
             tempfile.TemporaryDirectory(dir=out.parent, prefix=".resnet50-") as scratch,
         ):
-            return _end_with_logits(with_random_weights(path, Path(scratch) / "whole.onnx", seed), out)
+            whole = with_random_weights(path, Path(scratch) / out.name, seed, end_with_logits=True)
+            whole.replace(out)
+            return out
     except OSError as why:
         raise InputError(f"cannot write {out}: {why.strerror or why}", "choose a place that can be written") from why
-
-
-def _end_with_logits(whole: Path, out: Path) -> Path:
-    """Write the model without its softmax, and with the picture as its only input."""
-    model = load(whole)
-    graph = model.ir.graph
-    softmax = graph.outputs[0].producer()
-    if softmax is None or softmax.op_type != "Softmax" or softmax.inputs[0] is None:
-        raise InputError(f"expected ResNet50 to end with Softmax, found {softmax}", "install another version of onnx")
-    graph.outputs[0] = softmax.inputs[0]
-    graph.remove(softmax, safe=True)
-    # old formats list weights among the inputs; engines then take them for variable and fold nothing
-    for value in [v for v in graph.inputs if v.is_initializer()]:
-        graph.inputs.remove(value)
-    return save_graph(model.ir, out)
 
 
 def main() -> int:

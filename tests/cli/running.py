@@ -49,6 +49,11 @@ class InProcess:
         return Ended(code, said.out, said.err)
 
 
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, hidden files included."""
+    return sorted(p.name for p in folder.iterdir())
+
+
 def shell(*arguments: object, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Ended:
     """`python -m rooftune ...` in a process of its own, with a narrow screen."""
     done = subprocess.run(

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from .. import models
-from .running import InProcess, shell
+from .running import InProcess, names, shell
 
 MACHINE = ("--machine", "intel-xeon-platinum-8480plus")
 QUICK = ("-o", "new", "--budget", "1s", "--backends", "onnxruntime", "--threads", "1")
@@ -110,7 +110,7 @@ BAD_MODELS: dict[str, tuple[Callable[[], str], str]] = {
 def test_bad_models_are_refused_in_one_line(what: str, cli: InProcess) -> None:
     make, cause = BAD_MODELS[what]
     path = make()
-    before = sorted(os.listdir())
+    before = names(Path())
     for command in (("analyze", path, *MACHINE), ("optimize", path, *QUICK), ("profile", path)):
         ended = cli(*command)
         assert ended.code == 2
@@ -119,7 +119,7 @@ def test_bad_models_are_refused_in_one_line(what: str, cli: InProcess) -> None:
         assert line.startswith("rooftune: error: ")
         assert cause in line
         assert " — " in line, "a cause and a remedy"
-        assert sorted(os.listdir()) == before
+        assert names(Path()) == before
 
 
 BAD_ARGUMENTS: dict[str, str] = {
@@ -282,7 +282,7 @@ def test_custom_operators_cannot_be_run(
     errors = [line for line in ended.err.splitlines() if not line.startswith("rooftune: running")]
     assert "Frobnicate" in errors[-1]
     assert "Traceback" not in ended.err
-    assert os.listdir() == []
+    assert names(Path()) == []
 
 
 def test_open_dimensions_give_symbolic_totals(open_conv_net: Path, cli: InProcess) -> None:

@@ -21,7 +21,7 @@ from rooftune.errors import InputError
 from rooftune.execute.inputs import random_inputs
 from rooftune.machine.spec import Machine
 
-from .running import Ended, InProcess, shell
+from .running import Ended, InProcess, names, shell
 
 FILES = ["deployment.toml", "model.onnx", "record.json", "report.html"]
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.onnx"
@@ -80,8 +80,8 @@ def test_it_is_never_slower_than_the_baseline(optimised: tuple[Path, Ended]) -> 
 
 def test_it_leaves_the_four_files(optimised: tuple[Path, Ended], conv_net: Path) -> None:
     folder, ended = optimised
-    assert sorted(os.listdir(folder)) == FILES
-    assert os.listdir(folder.parent) == [folder.name], "nothing is left beside it"
+    assert names(folder) == FILES
+    assert names(folder.parent) == [folder.name], "nothing is left beside it"
     record = json.loads((folder / "record.json").read_text())
     printed = ended.json
     del printed["folder"]
@@ -170,8 +170,8 @@ def test_options_are_obeyed(single: tuple[Path, Ended]) -> None:
 
 def test_a_run_folder_is_replaced_whole(single: tuple[Path, Ended]) -> None:
     folder = single[0]
-    assert sorted(os.listdir(folder)) == ["data.npz", "out"]
-    assert sorted(os.listdir(folder / "out")) == FILES
+    assert names(folder) == ["data.npz", "out"]
+    assert names(folder / "out") == FILES
 
 
 THREADS_OF_A_LOADED_MODEL = """
@@ -244,7 +244,7 @@ def test_what_cannot_be_verified_says_so(model_folder: Path, host: Machine, tmp_
     assert "is constant" in ended.json["verification"]["reason"]
     assert ended.json["speedup"]["median"] == 1
     assert "could not be verified" in ended.err.splitlines()[-1]
-    assert sorted(os.listdir(out)) == FILES, "the best found is kept and shown"
+    assert names(out) == FILES, "the best found is kept and shown"
 
 
 @pytest.mark.skipif(not DIGITS.exists(), reason="the example has not been trained")
@@ -255,7 +255,7 @@ def test_the_example_is_optimised(host: Machine, tmp_path: Path) -> None:
     assert outcome.record.verification is not None
     assert outcome.record.verification.passed
     assert outcome.speedup >= 1
-    assert sorted(os.listdir(tmp_path / "out")) == FILES
+    assert names(tmp_path / "out") == FILES
 
 
 def wait_for_worker(process: subprocess.Popen[str], seconds: float) -> list[psutil.Process]:
@@ -297,7 +297,7 @@ def test_an_interrupted_run_leaves_nothing(
     assert process.returncode == code
     assert out == ""
     assert "Traceback" not in err
-    assert os.listdir(tmp_path / "work") == []
-    assert os.listdir(scratch) == []
-    gone, alive = psutil.wait_procs(workers, timeout=10)
+    assert names(tmp_path / "work") == []
+    assert names(scratch) == []
+    _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive

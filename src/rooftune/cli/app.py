@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         given.remove("--debug")
         given.insert(0, "--debug")
     collect_commands()
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without µ or × is no reason to fail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -168,6 +169,7 @@ def load(folder: str | Path) -> Running:
     path = Path(folder)
     deployment = read_deployment(path)
     backend = find_backend(deployment.backend)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the engine is first imported
     try:
         model = backend.load(path / deployment.model, deployment.candidate, deployment.input_shapes)
     except Exception as why:  # engines raise what they like

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["Kernel", "Profile", "assemble_profile"]
@@ -60,6 +60,17 @@ class Profile:
     def attributed_share(self) -> float:
         total = self.kernel_seconds
         return sum(k.seconds for k in self.kernels if k.source_nodes and k.how != "neighbour") / total if total else 1.0
+
+    def scaled_to(self, model_seconds: float) -> Profile:
+        """The same profile for a whole-model time measured elsewhere: every part keeps its share."""
+        factor = model_seconds / self.model_seconds
+        return replace(
+            self,
+            kernels=tuple(replace(k, seconds=k.seconds * factor) for k in self.kernels),
+            model_seconds=model_seconds,
+            profiled_seconds=self.profiled_seconds * factor,
+            scale=self.scale * factor,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the record; `from_json` gives it back."""

@@ -27,11 +27,15 @@ FIRST_WITHOUT_INPUTS = 4
 """First format version in which an initialiser need not be an input."""
 
 
-def with_random_weights(model_path: str | Path, out_path: str | Path, seed: int = 0) -> Path:
+def with_random_weights(
+    model_path: str | Path, out_path: str | Path, seed: int = 0, *, end_with_logits: bool = False
+) -> Path:
     """Write a copy of a model in which every generated weight is a seeded random initialiser.
 
     Generated means the output of a `ConstantOfShape` over a constant shape. Values follow the role of the
-    weight in the operator that reads it; the same seed gives the same file. Returns `out_path`.
+    weight in the operator that reads it; the same seed gives the same file. `end_with_logits` cuts a final
+    Softmax: without training the logits are so large that it says 1 for one class whatever the input, and
+    comparing such outputs proves nothing. Returns `out_path`.
     """
     model = load(model_path)
     graph = model.ir.graph
@@ -48,6 +52,9 @@ def with_random_weights(model_path: str | Path, out_path: str | Path, seed: int 
         array = _draw(generator, tuple(map(int, shape)), *_role(value))
         _replace(graph, node, value, array.astype((value.dtype or ir.DataType.FLOAT).numpy()))
     _drop_unread(graph)
+    _keep_weights_out_of_inputs(graph)
+    if end_with_logits:
+        _cut_softmax(graph)
     model.ir.ir_version = max(model.ir.ir_version, FIRST_WITHOUT_INPUTS)
     return save_graph(model.ir, out_path)
 
@@ -105,9 +112,23 @@ def _replace(graph: ir.Graph, node: ir.Node, value: ir.Value, array: npt.NDArray
 
 
 def _drop_unread(graph: ir.Graph) -> None:
-    """Take away shape constants whose only reader is gone; old models list them among the inputs too."""
+    """Take away shape constants whose only reader is gone."""
     unread = [v for v in graph.initializers.values() if not v.uses() and not v.is_graph_output()]
     for value in unread:
         del graph.initializers[value.name or ""]
         if value.is_graph_input():
             graph.inputs.remove(value)
+
+
+def _keep_weights_out_of_inputs(graph: ir.Graph) -> None:
+    """Old formats list weights among the inputs; engines then take them for variable and fold nothing."""
+    for value in [v for v in graph.inputs if v.is_initializer()]:
+        graph.inputs.remove(value)
+
+
+def _cut_softmax(graph: ir.Graph) -> None:
+    for place, output in enumerate(list(graph.outputs)):
+        softmax = output.producer()
+        if softmax is not None and softmax.op_type == "Softmax" and softmax.inputs[0] is not None:
+            graph.outputs[place] = softmax.inputs[0]
+            graph.remove(softmax, safe=True)

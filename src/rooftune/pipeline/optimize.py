@@ -139,12 +139,13 @@ def _record(job: Job, choice: Choice, host: Machine, progress: Progress) -> Reco
     rules = dict.fromkeys(group_rules_of(c.backend) for c in used)
     analyses = {name: analyze_on(job.model, host, job.threads, name) for name in rules}
     main = analyses[group_rules_of(choice.entries[choice.kept].candidate.backend)]
+    profiles = _profiles(job, choice, analyses, host, progress)
     return Record(
         kind="optimize",
         rooftune=version,
         created=now(),
         command=[],
-        verdict=optimize_verdict(job, choice, main),
+        verdict=optimize_verdict(job, choice, profiles["after"]),
         model=model_facts(job.model),
         machine=machine_facts(host),
         environment=environment_facts(),
@@ -157,7 +158,7 @@ def _record(job: Job, choice: Choice, host: Machine, progress: Progress) -> Reco
         steps=engine_steps(choice, analyses),
         candidates=candidate_rows(choice),
         refused=refusals(job, choice),
-        profiles=_profiles(job, choice, analyses, host, progress),
+        profiles=profiles,
         method=method_sentences(job, choice),
     )
 
@@ -166,9 +167,20 @@ def _profiles(
     job: Job, choice: Choice, analyses: Mapping[str, Analysis], host: Machine, progress: Progress
 ) -> dict[str, Any]:
     found: dict[int, Any] = {}
+    raced = {choice.kept: choice.kept_seconds, choice.baseline: choice.baseline_seconds}
     for index in dict.fromkeys((choice.baseline, choice.kept)):
         entry = choice.entries[index]
+        # with several requests in flight the time per item is not the time of a run, which is what a profile shows
+        alone = entry.candidate.concurrency == 1
         with progress.stage(f"profiling {entry.name}"):
             analysis = analyses[group_rules_of(entry.candidate.backend)]
-            found[index] = profile_facts(job.model, entry, job.samples[0], analysis, host, runs=_PROFILE_RUNS)
+            found[index] = profile_facts(
+                job.model,
+                entry,
+                job.samples[0],
+                analysis,
+                host,
+                runs=_PROFILE_RUNS,
+                model_seconds=raced[index] if alone else None,
+            )
     return {"before": found[choice.baseline], "after": found[choice.kept]}

@@ -114,13 +114,25 @@ def _measure(entry: Entry, inputs: Arrays, runs: int) -> Profile:
 
 
 def profile_facts(
-    model: Model, entry: Entry, inputs: Arrays, analysis: Analysis, machine: Machine, *, runs: int = 20
+    model: Model,
+    entry: Entry,
+    inputs: Arrays,
+    analysis: Analysis,
+    machine: Machine,
+    *,
+    runs: int = 20,
+    model_seconds: float | None = None,
 ) -> dict[str, Any] | None:
-    """Profile one candidate and explain its time; None (never a guess) when its engine cannot profile."""
+    """Profile one candidate and explain its time; None (never a guess) when its engine cannot profile.
+
+    `model_seconds` is what a race found for the whole model: it is the truth, and kernel times are scaled to it.
+    """
     try:
         measured = _measure(entry, inputs, runs)
     except EngineFailure:
         return None
+    if model_seconds is not None and measured.model_seconds > 0:
+        measured = measured.scaled_to(model_seconds)
     gap = explain(analysis, shared_storage(model), measured.kernels, measured.model_seconds, machine)
     return _facts(entry.candidate, measured, gap, [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rooftune.analysis.analyze import Analysis
 from rooftune.execute.backend import Candidate
@@ -41,7 +42,7 @@ def speedup_of(choice: Choice) -> Speedup:
     return Speedup(ratio.median, ratio.low, ratio.high, ratio.count, twins, choice.after.settled)
 
 
-def optimize_verdict(job: Job, choice: Choice, analysis: Analysis) -> str:
+def optimize_verdict(job: Job, choice: Choice, profile: Mapping[str, Any] | None) -> str:
     """What was gained, how sure that is, whether it is right, and how much is left to the roof, in one sentence."""
     before, after = choice.baseline_seconds, choice.kept_seconds
     name, default = choice.entries[choice.kept].name, choice.entries[choice.baseline].name
@@ -58,9 +59,9 @@ def optimize_verdict(job: Job, choice: Choice, analysis: Analysis) -> str:
         text += f"; verified, error {check.max_relative_error:.1e}"
     else:
         text += f"; NOT verified: {check.reason}"
-    roof = analysis.totals.roof_seconds
-    if not isinstance(roof, Unknown) and roof > 0 and after > 0:
-        text += f"; it stands at {100 * roof / after:.0f} % of the roof ({time_text(roof)})"
+    if profile is not None:
+        roof = profile["ledger"]["roof"] * profile["model_seconds"]
+        text += f"; {100 * profile['ledger']['roof']:.0f} % of the time is the roof ({time_text(roof)})"
     return text + "."
 
 

@@ -3,6 +3,8 @@
 What each tool does here, once per call and on the same file:
   rooftune   load (weights stay on disk), infer all shapes, count MACs, elementwise work, four byte views and
              parameters, group what fuses, footprint, and place every group under a roof: `load` and `analyze`
+  counts     of rooftune: `load`, `model_work`, `count_parameters` and the bytes of the nodes; what onnx-tool's
+             `profile` does, without groups, footprint and roofs
   onnx-tool  `Model`, sort the nodes, `shape_infer` (by running a shape engine of its own), `profile`
   onnxsim    `onnx.load` and `ModelInfo`: shape inference, MACs, bytes and footprint; no parameters, no elementwise work
 
@@ -33,7 +35,13 @@ from pathlib import Path
 from typing import Any
 
 RESULT = Path(__file__).parent / "results/analysis_speed.json"
-CONTENDERS = {"rooftune": "rooftune", "rooftune again": "rooftune", "onnx-tool": "onnx-tool", "onnxsim": "onnxsim"}
+CONTENDERS = {
+    "rooftune": "rooftune",
+    "rooftune again": "rooftune",
+    "rooftune counts": "counts",
+    "onnx-tool": "onnx-tool",
+    "onnxsim": "onnxsim",
+}
 NETWORKS = ("resnet50", "vgg16", "mobilenet_v2", "densenet121")
 CHAIN = "chain of 10,000 nodes"
 SLOW_SECONDS = 20.0
@@ -61,6 +69,26 @@ def rooftune_counter() -> Callable[[str], dict[str, Any]]:
     return count
 
 
+def counts_counter() -> Callable[[str], dict[str, Any]]:
+    """Our counts alone."""
+    from rooftune.analysis.parameters import count_parameters
+    from rooftune.analysis.tensors import shared_storage
+    from rooftune.analysis.views import unfused_bytes
+    from rooftune.analysis.work import model_work
+    from rooftune.graph.load import load
+
+    def count(path: str) -> dict[str, Any]:
+        model = load(path)
+        nodes = model_work(model)
+        return {
+            "macs": sum(int(n.work.macs) for n in nodes),  # type: ignore[union-attr]
+            "params": int(count_parameters(nodes, shared_storage(model)).learnable),
+            "bytes": sum(int(unfused_bytes(n)) for n in nodes),
+        }
+
+    return count
+
+
 def onnx_tool_counter() -> Callable[[str], dict[str, Any]]:
     """onnx-tool's counter."""
     import onnx_tool
@@ -83,7 +111,12 @@ def onnxsim_counter() -> Callable[[str], dict[str, Any]]:
     return lambda path: {"macs": int(ModelInfo(onnx.load(path)).macs)}
 
 
-COUNTERS = {"rooftune": rooftune_counter, "onnx-tool": onnx_tool_counter, "onnxsim": onnxsim_counter}
+COUNTERS = {
+    "rooftune": rooftune_counter,
+    "counts": counts_counter,
+    "onnx-tool": onnx_tool_counter,
+    "onnxsim": onnxsim_counter,
+}
 
 
 def resident_bytes(field: str) -> int:
@@ -245,14 +278,15 @@ def goals(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, bool]:
         return float(seconds) if seconds is not None else None
 
     for name, row in rows.items():
-        own, peer = median(row, "rooftune"), median(row, "onnx-tool")
-        assert own is not None
+        own, counts, peer = (median(row, tool) for tool in ("rooftune", "rooftune counts", "onnx-tool"))
+        assert own is not None and counts is not None
         if name == "resnet50":
             found["a network of 25 M parameters in less than 0.3 s"] = own < 0.3
         if name == CHAIN:
             found["10,000 nodes in less than 3 s"] = own < 3
         if peer is not None and row["file_bytes"] >= 10e6:
-            found[f"not slower than onnx-tool on {name}"] = own <= peer
+            found[f"counts not slower than onnx-tool on {name}"] = counts <= peer
+            found[f"the whole analysis not slower than onnx-tool on {name}"] = own <= peer
         if peer is not None and name == "vgg16":
             found["10 times faster than onnx-tool on vgg16"] = own * 10 <= peer
     return found

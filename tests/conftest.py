@@ -98,10 +98,14 @@ def zero_size(model_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def squeezenet(model_folder: Path) -> Path:
     """SqueezeNet of the onnx wheel with seeded random weights."""
-    return with_random_weights(LIGHT_MODELS / "light_squeezenet.onnx", model_folder / "squeezenet.onnx", end_with_logits=True)
+    return with_random_weights(
+        LIGHT_MODELS / "light_squeezenet.onnx", model_folder / "squeezenet.onnx", end_with_logits=True
+    )
 
 
 @pytest.fixture(scope="session")
 def resnet50(model_folder: Path) -> Path:
     """ResNet50 of the onnx wheel with seeded random weights."""
-    return with_random_weights(LIGHT_MODELS / "light_resnet50.onnx", model_folder / "resnet50.onnx", end_with_logits=True)
+    return with_random_weights(
+        LIGHT_MODELS / "light_resnet50.onnx", model_folder / "resnet50.onnx", end_with_logits=True
+    )

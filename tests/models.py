@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 
 def value(name: str, shape: Sequence[int | str | None] | None, kind: int = FLOAT) -> onnx.ValueInfoProto:
@@ -81,6 +81,14 @@ def zero_size(path: Path) -> Path:
     ]
     inputs = [value("none", [0, 8]), value("x", [4, 8])]
     onnx.save(model(nodes, inputs, [value("y", [4, 6]), value("z", [0, 6])], [weight("w", 8, 6)]), path)
+    return path
+
+
+def lookup(path: Path, rows: int) -> Path:
+    """Forty rows of a table, chosen by an input."""
+    nodes = [helper.make_node("Gather", ["table", "index"], ["y"], name="rows", axis=0)]
+    inputs = [value("index", [40], INT64)]
+    onnx.save(model(nodes, inputs, [value("y", [40, 6])], [weight("table", rows, 6)]), path)
     return path
 
 

@@ -134,7 +134,7 @@ def plain(value: Any) -> Any:
         # paths may hold bytes that are no text
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, Unknown):
         return None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -230,12 +230,12 @@ def test_bad_arguments_are_refused_in_one_line(line: str, cli: InProcess) -> Non
     assert Path("foreign/mine.txt").read_text() == Path("file").read_text() == "precious"
 
 
-def test_the_traceback_is_shown_with_debug_only() -> None:
+def test_the_traceback_is_shown_with_debug_only(cli: InProcess) -> None:
     plain = shell("analyze", "nothing.onnx")
     assert plain.code == 2
     assert "Traceback" not in plain.err
     for line in (("--debug", "analyze", "nothing.onnx"), ("analyze", "nothing.onnx", "--debug")):
-        debug = shell(*line)
+        debug = cli(*line)
         assert debug.code == 2
         assert "Traceback" in debug.err
         assert debug.err.splitlines()[-1] == plain.err.strip()
@@ -296,6 +296,16 @@ def test_open_dimensions_give_symbolic_totals(open_conv_net: Path, cli: InProces
     bound = cli("analyze", open_conv_net, "--json", "--batch", "3", *MACHINE).json["totals"]
     assert bound["macs"] == 3 * int(totals["macs"].removesuffix("*N"))
     assert bound["roof_seconds"] > 0
+
+
+def test_a_name_cannot_colour_the_terminal(cli: InProcess) -> None:
+    def hostile(m: onnx.ModelProto) -> None:
+        m.graph.node[1].op_type = "Non\x1b[31msense\n"
+
+    ended = cli("analyze", changed(hostile), *MACHINE)
+    assert ended.code == 2
+    assert "\x1b" not in ended.err
+    assert len(ended.err.splitlines()) == 1
 
 
 MISSING_ENGINE = "import sys\nsys.modules['openvino'] = None\n"

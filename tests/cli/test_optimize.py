@@ -219,13 +219,15 @@ def test_open_dimensions_are_bound_and_remembered(
         assert agree(run({"image": image}), on_onnxruntime(open_conv_net, {"image": image}))
 
 
-def test_zero_size_tensors_are_legal(zero_size: Path, host: Machine, tmp_path: Path) -> None:
-    outcome = rooftune.optimize(
-        zero_size, tmp_path / "out", backends=["onnxruntime"], threads=1, budget=0.5, machine=host
-    )
-    assert outcome.record.verification is not None
-    assert outcome.record.verification.passed
-    with rooftune.load(tmp_path / "out") as run:
+def test_zero_size_tensors_are_legal_and_the_folder_has_a_name(
+    zero_size: Path, host: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: InProcess
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = cli("optimize", zero_size, "--json", "--backends", "onnxruntime", "--threads", "1", "--budget", "500ms")
+    assert ended.code == 0, ended.err
+    assert ended.json["folder"] == "zero_size-rooftune"
+    assert ended.json["verification"]["passed"] is True
+    with rooftune.load("zero_size-rooftune") as run:
         result = run(drawn(run))
     assert result["y"].shape == (4, 6)
     assert result["z"].shape == (0, 6)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rooftune.analysis.collector import collector_at_rest
 from rooftune.analysis.conventions import Convention, intensity_conventions
 from rooftune.analysis.footprint import activation_peak
 from rooftune.analysis.fusion import fusion_rules
@@ -117,6 +118,7 @@ class Analysis:
     kernels: tuple[Kernel, ...] = field(default=(), repr=False, compare=False)
 
 
+@collector_at_rest()
 def analyze(
     model: Model,
     machine: Machine,
@@ -222,15 +224,16 @@ def _all_node_facts(
     ideal: Sequence[Maybe],
 ) -> tuple[NodeFacts, ...]:
     facts_of = {g.name: g for g in groups}
-    place: dict[int, tuple[Kernel, Sequence[Access]]] = {
-        id(n): (k, row) for k, row in zip(kernels, accesses, strict=True) for n in k.nodes
-    }
+    place = {id(n): k for k in kernels for n in k.nodes}
     found = []
     shares: dict[int, float] = {}
+    fused: dict[int, list[Maybe]] = {}
     for kernel, row in zip(kernels, accesses, strict=True):
         shares.update(_time_shares(kernel, row))
+        for owner, size in _border_parts(kernel, row):
+            fused.setdefault(owner, []).append(size)
     for node, ideal_part in zip(nodes, ideal, strict=True):
-        kernel, row = place[id(node)]
+        kernel = place[id(node)]
         group = None if node.folded else facts_of[kernel.name]
         unfused = unfused_bytes(node)
         known = isinstance(node.work, Work)
@@ -245,7 +248,7 @@ def _all_node_facts(
                 bytes={
                     "textbook": textbook_bytes(node),
                     "unfused": unfused,
-                    "fused": _fused_part(node, kernel, row),
+                    "fused": add_up(fused.get(id(node), ())),
                     "ideal": ideal_part,
                 },
                 intensity=_ratio(node.work.flops, unfused) if isinstance(node.work, Work) and known else None,
@@ -273,23 +276,17 @@ def _time_shares(kernel: Kernel, accesses: Sequence[Access]) -> dict[int, float]
     return {id(n): w / total for n, w in zip(kernel.nodes, weights, strict=True)}
 
 
-def _fused_part(node: NodeWork, kernel: Kernel, accesses: Sequence[Access]) -> Maybe:
-    """A node's part of its kernel's border: the tensors it is the first of the kernel to touch."""
-    if kernel.kind != "compute":
-        return 0
-    parts: list[Maybe] = []
+def _border_parts(kernel: Kernel, accesses: Sequence[Access]) -> Iterator[tuple[int, Maybe]]:
+    """Each tensor at the border of a kernel, given to the node (its id) that is the first of the kernel to touch it."""
+    readers: dict[str, int] = {}
+    writers: dict[str, int] = {}
+    for node in reversed(kernel.nodes if accesses else ()):
+        readers.update((t.name, id(node)) for t in node.inputs if t is not None)
+        writers.update((t.name, id(node)) for t in node.outputs if t is not None)
     for access in accesses:
-        owners = [
-            n
-            for n in kernel.nodes
-            if any(
-                t is not None and t.name == access.tensor.name
-                for t in (n.outputs if access.role == "output" else n.inputs)
-            )
-        ]
-        if owners and owners[0] is node:
-            parts.append(access.bytes)
-    return add_up(parts)
+        owner = (writers if access.role == "output" else readers).get(access.tensor.name)
+        if owner is not None:
+            yield owner, access.bytes
 
 
 def _known_sum(values: Sequence[Maybe]) -> Maybe:

@@ -12,7 +12,7 @@ from rooftune.graph.constants import constant_of
 from rooftune.ops import TensorType, Work
 from rooftune.quantities import Count, Unknown
 
-__all__ = ["control_flow_work"]
+__all__ = ["captured_values", "control_flow_work"]
 
 
 def control_flow_work(node: onnx_ir.Node, table: TensorTable) -> Work | Unknown | None:
@@ -33,6 +33,25 @@ def control_flow_work(node: onnx_ir.Node, table: TensorTable) -> Work | Unknown 
     if node.op_type == "SequenceMap":
         return Unknown("the length of the sequence is decided at run time")
     return None
+
+
+def captured_values(node: onnx_ir.Node) -> tuple[onnx_ir.Value, ...]:
+    """Values from outside that the graphs a node runs read, and their own weights: inputs the node does not name."""
+    graphs: list[onnx_ir.Graph] = []
+    for attribute in node.attributes.values():
+        if attribute.type == onnx_ir.AttributeType.GRAPH:
+            graphs.append(attribute.as_graph())
+        elif attribute.type == onnx_ir.AttributeType.GRAPHS:
+            graphs += attribute.as_graphs()
+    inside = {id(graph) for graph in graphs}
+    read: dict[int, onnx_ir.Value] = {}
+    for graph in graphs:
+        for inner in graph.all_nodes():
+            inside.add(id(inner.graph))
+            read.update((id(v), v) for v in inner.inputs if v is not None)
+        read.update((id(v), v) for v in graph.outputs)
+    named = {id(v) for v in node.inputs}
+    return tuple(v for key, v in read.items() if key not in named and (v.is_initializer() or id(v.graph) not in inside))
 
 
 def _graph_work(graph: onnx_ir.Graph, table: TensorTable) -> Work | Unknown:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rooftune.analysis.fusion import FusionRules, Slot
+from rooftune.analysis.fusion import FusionRules, Pattern, Slot
 from rooftune.analysis.tensors import Tensor
 from rooftune.analysis.work import NodeWork
+from rooftune.ops import TensorType
 
 __all__ = ["Kernel", "group_nodes"]
 
@@ -60,9 +61,7 @@ class _Grouping:
 
     def kernels(self) -> tuple[Kernel, ...]:
         found: list[Kernel] = []
-        for node in self.nodes:
-            if node.folded:
-                found.append(self._take([node], node, "folded"))
+        found += [self._take([node], node, "folded") for node in self.nodes if node.folded]
         for quantised in self.rules.quantised:
             for node in self.nodes:
                 if self._free(node) and node.op in quantised.ops:
@@ -70,15 +69,15 @@ class _Grouping:
                     if members:
                         found.append(self._take(members, node, "compute", quantised=True))
         for pattern in self.rules.patterns:
-            if len(pattern.ops) < 4:
-                continue  # short patterns are epilogues first, see the slots
-            found += self._patterns(pattern.ops)
+            if len(pattern.ops) > 2:  # short patterns are epilogues first, see the slots
+                found += self._patterns(pattern)
         for group in self.rules.groups:
             for node in self.nodes:
                 if self._free(node) and node.op in group.anchor:
-                    found.append(self._take(self._with_epilogue(node, group.slots), node, "compute"))
+                    members = [*self._taken_in_before(node, group.before), *self._with_epilogue(node, group.slots)]
+                    found.append(self._take(members, node, "compute"))
         for pattern in self.rules.patterns:
-            found += self._patterns(pattern.ops)
+            found += self._patterns(pattern)
         for node in self.nodes:
             if self._free(node):
                 found.append(
@@ -109,7 +108,7 @@ class _Grouping:
         members = [anchor]
         tail = anchor
         for slot in slots:
-            if slot.after and anchor.op not in slot.after:
+            if (slot.after and anchor.op not in slot.after) or (slot.ungrouped and _is_grouped(anchor)):
                 continue
             while True:
                 added = self._fill(slot, tail, members)
@@ -121,18 +120,34 @@ class _Grouping:
                     break
         return members
 
+    def _taken_in_before(self, anchor: NodeWork, slots: Sequence[Slot]) -> list[NodeWork]:
+        """Producers of the anchor's inputs that only scale or shift them by a constant."""
+        found: list[NodeWork] = []
+        for slot in slots:
+            for tensor in anchor.inputs:
+                producer = None if tensor is None else self.producer.get(tensor.name)
+                if tensor is None or producer is None or producer.op not in slot.ops or not self._free(producer):
+                    continue
+                constants = [t for t in producer.inputs if t is not None and t.constant]
+                if self._only_reader(tensor, ()) is anchor and (slot.other != "constant" or constants):
+                    found.append(producer)
+        return found
+
     def _fill(self, slot: Slot, tail: NodeWork, members: Sequence[NodeWork]) -> list[NodeWork]:
         output = tail.outputs[0] if tail.outputs else None
         if output is None or sum(t is not None for t in tail.outputs) != 1:
             return []
         for pattern in self.rules.patterns:
             if pattern.name in slot.patterns:
-                matched = self._follow(output, pattern.ops, members)
+                matched = self._follow(output, pattern, members)
                 if matched:
                     return matched
         following = self._only_reader(output, members)
         if following is None or following.op not in slot.ops:
             return []
+        result = following.outputs[0]
+        if result is None or _dims(result) != _dims(output):
+            return []  # what makes the tensor larger is no epilogue
         others = [t for t in following.inputs if t is not None and t.name != output.name]
         if slot.other == "constant" and not all(t.constant for t in others):
             return []
@@ -162,36 +177,37 @@ class _Grouping:
                 pending += [t.name for t in producer.inputs if t is not None]
         return True
 
-    def _patterns(self, ops: Sequence[str]) -> list[Kernel]:
+    def _patterns(self, pattern: Pattern) -> list[Kernel]:
         found = []
         for node in self.nodes:
-            if self._free(node) and node.op == ops[0] and node.inputs and node.inputs[0] is not None:
-                for start in [t for t in node.inputs if t is not None and not t.constant][:2]:
-                    matched = self._follow(start, ops, (), first=node)
-                    if matched:
-                        found.append(self._take(matched, matched[-1], "compute"))
-                        break
+            if not self._free(node) or node.op != pattern.ops[0]:
+                continue
+            for start in [t for t in node.inputs if t is not None and not t.constant][:2]:
+                matched = self._follow(start, pattern, (), first=node)
+                if matched:
+                    whole = self._with_surroundings(matched, pattern.around)
+                    found.append(self._take(whole, matched[-1], "compute"))
+                    break
         return found
 
     def _follow(
-        self, start: Tensor, ops: Sequence[str], members: Sequence[NodeWork], first: NodeWork | None = None
+        self, start: Tensor, pattern: Pattern, members: Sequence[NodeWork], first: NodeWork | None = None
     ) -> list[NodeWork]:
-        """Nodes with these operators that read only `start`, constants and each other; [] where it does not close.
+        """Nodes with the operators of a pattern that read `start`, constants and each other; [] where it is not there.
 
         With `members`, `start` itself vanishes into the kernel, so nobody else may read it.
         """
         matched: list[NodeWork] = []
         known = {start.name}
-        for op in ops:
+        for op in pattern.ops:
             candidates = [first] if first is not None and not matched else self._readers_of(known, matched)
-            following = next(
-                (n for n in candidates if n is not None and n.op == op and self._free(n) and self._closed(n, known)),
-                None,
-            )
+            fitting = (n for n in candidates if n.op == op and self._free(n))
+            following = next((n for n in fitting if pattern.operands or self._closed(n, known)), None)
             if following is None:
                 return []
             matched.append(following)
-            known.update(t.name for t in following.outputs if t is not None)
+            made = {t.name for t in following.outputs if t is not None}
+            known = made if pattern.operands else known | made
         inside = {id(n) for n in (*members, *matched)}
         vanishing = [t for n in matched[:-1] for t in n.outputs if t is not None]
         vanishing += [start] if members else []
@@ -199,6 +215,25 @@ class _Grouping:
             if tensor.is_output or any(id(n) not in inside for n in self.readers.get(tensor.name, ())):
                 return []
         return matched
+
+    def _with_surroundings(self, matched: Sequence[NodeWork], around: frozenset[str]) -> list[NodeWork]:
+        """The nodes of a pattern with those before and behind it that only serve it."""
+        members = list(matched)
+        pending = list(matched)
+        while around and pending:
+            node = pending.pop()
+            for tensor in node.inputs:
+                producer = None if tensor is None else self.producer.get(tensor.name)
+                if tensor is None or producer is None or producer.op not in around or not self._free(producer):
+                    continue
+                if producer.op == node.op:  # of two transposes in a row one is a kernel of its own
+                    continue
+                if producer not in members and self._only_reader(tensor, [n for n in members if n is not node]) is node:
+                    members.append(producer)
+                    pending.append(producer)
+        output = matched[-1].outputs[0] if matched[-1].outputs else None
+        behind = None if output is None or not around else self._only_reader(output, members)
+        return [*members, behind] if behind is not None and behind.op in around else members
 
     def _readers_of(self, names: Iterable[str], matched: Sequence[NodeWork]) -> list[NodeWork]:
         chosen = {id(n) for n in matched}
@@ -228,3 +263,17 @@ class _Grouping:
                 members.append(following)
                 tail = following
         return members if tail.op == "QuantizeLinear" and any(n.op == "DequantizeLinear" for n in before) else []
+
+
+def _is_grouped(node: NodeWork) -> bool:
+    """True for a convolution of several groups that is not depthwise."""
+    group = int((node.attributes or {}).get("group", 1))
+    weight = node.inputs[1] if len(node.inputs) > 1 else None
+    kind = weight.type if weight is not None else None
+    if group == 1 or not isinstance(kind, TensorType) or not kind.dims or len(kind.dims) < 2:
+        return False
+    return kind.dims[1] != 1
+
+
+def _dims(tensor: Tensor) -> object:
+    return getattr(tensor.type, "dims", None)

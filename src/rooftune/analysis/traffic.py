@@ -73,7 +73,15 @@ def reuse_distances(schedule: Sequence[Sequence[tuple[str, int]]]) -> list[list[
         (kernel, slot, key, size) for kernel, row in enumerate(schedule) for slot, (key, size) in enumerate(row)
     ]
     count = len(accesses)
+    # what the run before leaves behind: each tensor where it was touched last
+    last = {key: (time, size) for time, (_, _, key, size) in enumerate(accesses)}
     tree = [0] * (2 * count + 1)
+    for position, size in last.values():
+        tree[position + 1] = size
+    for position in range(1, len(tree)):
+        above = position + (position & -position)
+        if above < len(tree):
+            tree[above] += tree[position]
 
     def add(position: int, amount: int) -> None:
         position += 1
@@ -89,15 +97,11 @@ def reuse_distances(schedule: Sequence[Sequence[tuple[str, int]]]) -> list[list[
             position -= position & -position
         return result
 
-    last: dict[str, tuple[int, int]] = {}
     distances: list[list[int]] = [[0] * len(row) for row in schedule]
-    for time in range(2 * count):
-        kernel, slot, key, size = accesses[time % count]
-        before = last.get(key)
-        if before is not None:
-            if time >= count:
-                distances[kernel][slot] = total(time) - total(before[0] + 1) + size
-            add(before[0], -before[1])
+    for time, (kernel, slot, key, size) in enumerate(accesses, start=count):
+        before, size_before = last[key]
+        distances[kernel][slot] = total(time) - total(before + 1) + size
+        add(before, -size_before)
         add(time, size)
         last[key] = (time, size)
     return distances

@@ -23,7 +23,8 @@ _FUNCTION_DEPTH = 16
 class NodeWork:
     """One node of the graph with its work.
 
-    `inputs` and `outputs` keep their ONNX positions; absent optional ones are None. `folded` nodes compute
+    `inputs` and `outputs` keep their ONNX positions; absent optional ones are None. Behind them `inputs` has what the
+    graphs inside the node read from outside. `folded` nodes compute
     from constants alone: every engine runs them once at load time, so they count for nothing at run time.
     `view` nodes give their output the input's memory.
     """
@@ -63,7 +64,9 @@ def model_work(model: Model) -> tuple[NodeWork, ...]:
 
 def node_work(node: onnx_ir.Node, table: TensorTable) -> NodeWork:
     """Work of one node: its own formula, the sum of its function body, or of the graphs it runs."""
-    inputs = tuple(None if v is None else table.tensor(v) for v in node.inputs)
+    from rooftune.analysis.control_flow import captured_values
+
+    inputs = tuple(None if v is None else table.tensor(v) for v in (*node.inputs, *captured_values(node)))
     # an optional output nobody reads, such as the mask of a Dropout, is not made
     outputs = tuple(
         table.tensor(v) if i == 0 or v.uses() or v.is_graph_output() else None for i, v in enumerate(node.outputs)

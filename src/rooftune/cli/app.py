@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from types import FrameType
 from typing import Annotated
 
@@ -17,6 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from rooftune import __version__
+from rooftune.cli.screen import one_line, warn
 from rooftune.errors import RooftuneError
 
 __all__ = ["app", "collect_commands", "main"]
@@ -70,6 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without µ or × is no reason to fail
+    warnings.showwarning = lambda message, *_, **__: warn([str(message)])
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
     try:
@@ -119,4 +122,4 @@ def _usage_text(error: TyperException) -> str:
 def _complain(text: str) -> None:
     if os.environ.get("ROOFTUNE_DEBUG") == "1":
         traceback.print_exc()
-    print(f"rooftune: error: {' '.join(text.split())}", file=sys.stderr)
+    print(f"rooftune: error: {one_line(text)}", file=sys.stderr)

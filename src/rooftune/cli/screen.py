@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
-__all__ = ["Screen", "ScreenProgress", "print_json", "print_record", "warn"]
+__all__ = ["Screen", "ScreenProgress", "one_line", "print_json", "print_record", "warn"]
 
 
 class Screen(Console):
@@ -23,9 +24,12 @@ class Screen(Console):
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Exactly one JSON object on standard output; in ASCII, which every terminal and pipe understands."""
-    json.dump(value, sys.stdout, allow_nan=False)
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+    try:
+        json.dump(value, sys.stdout, allow_nan=False)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise BrokenPipeError from None  # without the number, at which typer would end with 1
 
 
 def print_record(record: Mapping[str, Any]) -> None:
@@ -38,7 +42,12 @@ def print_record(record: Mapping[str, Any]) -> None:
 def warn(warnings: Sequence[str]) -> None:
     """Warnings, one line each, on standard error."""
     for text in warnings:
-        print(f"rooftune: warning: {text}", file=sys.stderr)
+        print(f"rooftune: warning: {one_line(text)}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Text on one line; a name in a model cannot colour the terminal or move its cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
 class ScreenProgress:
@@ -53,26 +62,24 @@ class ScreenProgress:
     def stage(self, text: str) -> Iterator[None]:
         """Show `text` while the block runs; stages may nest."""
         outer, self._stage = self._stage, text
-        if not self._console.is_terminal:
-            print(f"rooftune: {text}", file=sys.stderr, flush=True)
-            yield
-            self._stage = outer
-            return
-        if self._status is None:
-            with self._console.status(text) as self._status:
-                try:
+        try:
+            if not self._console.is_terminal:
+                print(f"rooftune: {text}", file=sys.stderr, flush=True)
+                yield
+            elif self._status is None:
+                with self._console.status(Text(text)) as self._status:
                     yield
-                finally:
-                    self._status = None
-                    self._stage = outer
-        else:
-            self._status.update(text)
-            yield
+            else:
+                self._status.update(Text(text))
+                yield
+                self._status.update(Text(outer))
+        finally:
             self._stage = outer
-            self._status.update(outer)
+            if not outer:
+                self._status = None
 
     def update(self, text: str, done: float | None = None) -> None:
         """What is happening now, behind the name of the stage."""
         if self._status is not None:
             share = f" ({100 * done:.0f} %)" if done is not None else ""
-            self._status.update(f"{self._stage}: {text}{share}")
+            self._status.update(Text(f"{self._stage}: {text}{share}"))

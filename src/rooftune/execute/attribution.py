@@ -34,6 +34,7 @@ class EngineNode:
     inputs, outputs  tensor names where the engine keeps the model's, its own otherwise
     hints            names of source nodes or tensors it is said to come from
     closed           True when its output is that of the last node hinted at: nothing after it was fused in
+    followed_by      operators fused in behind the node hinted at, in order; what comes after them was not
     """
 
     key: str
@@ -42,6 +43,7 @@ class EngineNode:
     outputs: tuple[str, ...]
     hints: tuple[str, ...] = ()
     closed: bool = False
+    followed_by: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,18 @@ class _Assignment:
             for found in hinted:
                 self._own(found, index, "name")
             if node.closed and hinted:
-                self.written.update(o for o in self.source.nodes[max(hinted)].outputs if o)
+                last = self._own_followers(max(hinted), index, node.followed_by)
+                self.written.update(o for o in self.source.nodes[last].outputs if o)
+
+    def _own_followers(self, found: int, owner: int, followed_by: Sequence[frozenset[str]]) -> int:
+        """Own what a kernel says it fused behind a node, step by step; the last node of the chain."""
+        for types in followed_by:
+            behind = [c for c in self.source.consumers.get(found, ()) if self.source.nodes[c].type in types]
+            if self.source.nodes[found].type in types or len(behind) != 1:
+                continue  # the name spoke of it already, or it cannot be told
+            found = behind[0]
+            self._own(found, owner, "name")
+        return found
 
     def _own_by_weights(self) -> None:
         for index, node in enumerate(self.engine):

@@ -7,6 +7,7 @@ from typing import Any
 
 from rooftune.analysis.analyze import Analysis
 from rooftune.analysis.analyze import analyze as analyze_model
+from rooftune.analysis.fusion import fusion_rules
 from rooftune.errors import InputError
 from rooftune.graph.model import Model
 from rooftune.machine.spec import FORMATS, Machine
@@ -16,7 +17,7 @@ from rooftune.protocols import Progress, SilentProgress
 from rooftune.quantities import Unknown, count_text, time_text
 from rooftune.records import Record, plain
 
-__all__ = ["analysis_record", "analyze", "analyze_on", "verdict_of"]
+__all__ = ["analysis_record", "analyze", "analyze_on", "check_analysis_options", "verdict_of"]
 
 
 def analyze(
@@ -42,16 +43,25 @@ def analyze(
     Raises InputError with a remedy for a model that cannot be read; operators nobody can state the work of are
     listed in `unknown` and never counted as zero.
     """
+    check_analysis_options(threads, backend, number_format)
     model = open_model(source, shapes=shapes, batch=batch)
     return analyze_on(model, open_machine(machine, progress or SilentProgress()), threads, backend, number_format)
+
+
+def check_analysis_options(threads: int | None, backend: str, number_format: str | None) -> None:
+    """InputError for options no model and no machine can be analysed with: asked before anything is measured."""
+    fusion_rules(backend)
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads {threads} is no number of threads", "give 1 or more")
+    if number_format is not None and number_format not in FORMATS:
+        raise InputError(f"no number format is called {number_format!r}", f"choose among {', '.join(FORMATS)}")
 
 
 def analyze_on(
     model: Model, machine: Machine, threads: int | None, backend: str, number_format: str | None = None
 ) -> Analysis:
     """The same for a model and a machine at hand."""
-    if number_format is not None and number_format not in FORMATS:
-        raise InputError(f"no number format is called {number_format!r}", f"choose among {', '.join(FORMATS)}")
+    check_analysis_options(threads, backend, number_format)
     require_threads(machine, threads)
     return analyze_model(model, machine, threads=threads, backend=backend, number_format=number_format)
 

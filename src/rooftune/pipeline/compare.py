@@ -8,7 +8,7 @@ from typing import Any
 
 from rooftune.analysis.explain import CAUSES
 from rooftune.errors import InputError
-from rooftune.pipeline.analyze import analyze_on
+from rooftune.pipeline.analyze import analyze_on, check_analysis_options
 from rooftune.pipeline.prepare import HOST, open_machine, open_model
 from rooftune.protocols import Progress, SilentProgress
 from rooftune.quantities import Maybe, Unknown
@@ -52,6 +52,7 @@ def compare(
 
     The parameters are those of `rooftune.analyze`; `machines` are names or `Machine`s.
     """
+    check_analysis_options(threads, backend, number_format)
     models = [(str(s), open_model(s, shapes=shapes, batch=batch)) for s in sources]
     targets = [open_machine(m, progress or SilentProgress()) for m in machines]
     rows = []

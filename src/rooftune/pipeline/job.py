@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rooftune.errors import InputError, MissingDependency
 from rooftune.execute.backend import OBJECTIVES, Backend, find_backend, present_backends
 from rooftune.graph.model import Model
-from rooftune.pipeline.prepare import open_model, require_complete, thread_count
-from rooftune.pipeline.samples import Samples, make_samples
+from rooftune.pipeline.prepare import thread_count
+from rooftune.pipeline.samples import Given, Samples, open_with_samples
 from rooftune.records import Refused
 
 __all__ = ["Job", "open_job"]
@@ -64,7 +62,7 @@ def open_job(
     backends: Sequence[str] | None,
     threads: int | None,
     objective: str,
-    inputs: str | os.PathLike[str] | Mapping[str, Any] | None,
+    inputs: Given,
     shapes: Mapping[str, Sequence[int | str]] | None,
     batch: int | None,
     budget: float,
@@ -77,16 +75,8 @@ def open_job(
         raise InputError(f"a budget of {budget} s allows no measurement", "give more, such as --budget 60s")
     count = thread_count(threads)
     chosen, absent = _backends(backends)
-    sizes = dict(shapes or {})
-    given = f"random, seed {seed}"
-    if isinstance(inputs, Mapping):
-        sizes |= {name: list(getattr(array, "shape", ())) for name, array in inputs.items()}
-        given = "arrays"
-    elif inputs is not None:
-        given = str(Path(inputs))
-    model = open_model(source, shapes=sizes, batch=batch)
-    require_complete(model)
-    samples = make_samples(model, inputs, seed)
+    model, samples = open_with_samples(source, inputs, shapes=shapes, batch=batch, seed=seed)
+    given = f"random, seed {seed}" if inputs is None else "arrays" if isinstance(inputs, Mapping) else str(inputs)
     bound = {name: tuple(int(d) for d in array.shape) for name, array in samples[0].items()}
     return Job(model, samples, given, bound, chosen, absent, count, objective, budget, seed)
 

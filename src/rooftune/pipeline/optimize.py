@@ -20,6 +20,7 @@ from rooftune.pipeline.facts import environment_facts, machine_facts, model_fact
 from rooftune.pipeline.job import Job, open_job
 from rooftune.pipeline.prepare import HOST, open_machine, require_threads
 from rooftune.pipeline.profile import group_rules_of, profile_facts
+from rooftune.pipeline.samples import Given
 from rooftune.pipeline.written_down import (
     candidate_rows,
     engine_steps,
@@ -58,7 +59,7 @@ def optimize(
     backends: Sequence[str] | None = None,
     threads: int | None = None,
     objective: str = "latency",
-    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    inputs: Given = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     batch: int | None = None,
     budget: float = 60.0,

@@ -70,11 +70,7 @@ def thread_count(threads: int | None) -> int:
 
 def require_threads(machine: Machine, threads: int | None) -> None:
     """InputError unless the machine has that many threads; one that does not say takes any number."""
-    if threads is None:
-        return
-    if threads < 1:
-        raise InputError(f"--threads {threads} is no number of threads", "give 1 or more")
-    if machine.threads is not None and threads > machine.threads:
+    if threads is not None and machine.threads is not None and threads > machine.threads:
         raise InputError(
             f"--threads {threads} is more than the {machine.threads} of {machine.name}",
             f"give at most {machine.threads}",

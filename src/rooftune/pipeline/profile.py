@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,8 +22,8 @@ from rooftune.graph.save import copy_model
 from rooftune.machine.spec import Machine
 from rooftune.pipeline.analyze import analysis_record, analyze_on
 from rooftune.pipeline.counterfactuals import counterfactuals
-from rooftune.pipeline.prepare import HOST, open_machine, open_model, require_complete, thread_count
-from rooftune.pipeline.samples import make_samples
+from rooftune.pipeline.prepare import HOST, open_machine, thread_count
+from rooftune.pipeline.samples import Given, open_with_samples
 from rooftune.protocols import Arrays, Progress, SilentProgress
 from rooftune.quantities import time_text
 from rooftune.records import Record, plain
@@ -42,7 +41,7 @@ def profile(
     *,
     backend: str = "onnxruntime",
     threads: int | None = None,
-    inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    inputs: Given = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     batch: int | None = None,
     runs: int = 30,
@@ -63,11 +62,7 @@ def profile(
     report = progress or SilentProgress()
     engine = find_backend(backend)
     count = thread_count(threads)
-    if isinstance(inputs, Mapping):
-        shapes = {**(shapes or {}), **{name: list(getattr(a, "shape", ())) for name, a in inputs.items()}}
-    model = open_model(source, shapes=shapes, batch=batch)
-    require_complete(model)
-    samples = make_samples(model, inputs, seed)
+    model, samples = open_with_samples(source, inputs, shapes=shapes, batch=batch, seed=seed)
     host = machine or open_machine(HOST, report)
     analysis = analyze_on(model, host, count, group_rules_of(backend))
     candidate = engine.default(count)

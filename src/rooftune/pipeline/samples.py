@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir
@@ -17,12 +17,14 @@ from rooftune.execute.inputs import random_inputs, read_inputs
 from rooftune.graph.model import Model
 from rooftune.graph.types import value_type
 from rooftune.ops import TensorType
+from rooftune.pipeline.prepare import open_model, require_complete
 
-__all__ = ["Samples", "input_specs", "make_samples"]
+__all__ = ["Given", "Samples", "input_specs", "open_with_samples"]
 
 RANDOM_SAMPLES = 3  # one could pass by luck: outputs are also checked to change with the input
 
 Samples = list[dict[str, NDArray[Any]]]
+Given: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
 def input_specs(model: Model) -> dict[str, TensorSpec]:
@@ -40,20 +42,38 @@ def input_specs(model: Model) -> dict[str, TensorSpec]:
     return specs
 
 
-def make_samples(model: Model, given: str | os.PathLike[str] | Mapping[str, Any] | None, seed: int) -> Samples:
-    """Inputs to run the model with.
+def open_with_samples(
+    source: Any, given: Given, *, shapes: Mapping[str, Sequence[int | str]] | None, batch: int | None, seed: int
+) -> tuple[Model, Samples]:
+    """A model that can be run, and inputs to run it with.
 
-    given  an .npz file, arrays by name, or None: three random sets drawn from `seed`
+    given  an .npz file or arrays by name, whose shapes bind open dimensions; None: three random sets drawn from `seed`
+
+    Raises InputError when weights are missing, dimensions stay open or the inputs do not fit.
     """
     if seed < 0:
         raise InputError(f"the seed is {seed}", "give 0 or more")
-    specs = input_specs(model)
+    if given is not None and not isinstance(given, Mapping | str | os.PathLike):
+        raise InputError(f"inputs are given as {type(given).__name__}", "give an .npz file, or arrays by name")
+    model = open_model(source, shapes=shapes, batch=batch)
     if given is None:
-        bounds = _index_bounds(model)
-        return [random_inputs(specs, seed=seed + i, bounds=bounds) for i in range(RANDOM_SAMPLES)]
+        require_complete(model)
+        specs, bounds = input_specs(model), _index_bounds(model)
+        return model, [random_inputs(specs, seed=seed + i, bounds=bounds) for i in range(RANDOM_SAMPLES)]
+    arrays = _read(given, input_specs(model))
+    if model.open_dimensions and model is not source:
+        sizes: dict[str, Sequence[int | str]] = {name: array.shape for name, array in arrays.items()}
+        model = open_model(source, shapes=sizes)
+    require_complete(model)
+    return model, [arrays]
+
+
+def _read(
+    given: Mapping[str, Any] | str | os.PathLike[str], specs: Mapping[str, TensorSpec]
+) -> dict[str, NDArray[Any]]:
     if isinstance(given, Mapping):
-        return [_checked({name: np.asarray(array) for name, array in given.items()}, specs)]
-    return [read_inputs(Path(given), specs)]
+        return _checked({name: np.asarray(array) for name, array in given.items()}, specs)
+    return read_inputs(Path(given), specs)
 
 
 def _checked(arrays: dict[str, NDArray[Any]], specs: Mapping[str, TensorSpec]) -> dict[str, NDArray[Any]]:
@@ -62,11 +82,12 @@ def _checked(arrays: dict[str, NDArray[Any]], specs: Mapping[str, TensorSpec]) -
         raise InputError(f"inputs are called {sorted(arrays)}, expected {sorted(specs)}", remedy)
     for name, spec in specs.items():
         array = arrays[name]
-        if array.dtype != spec.dtype or array.ndim != len(spec.shape):
-            raise InputError(
-                f"input {name!r} is {array.dtype}{list(array.shape)}, expected another type or rank", remedy
-            )
-        if any(isinstance(d, int) and d != found for d, found in zip(spec.shape, array.shape, strict=True)):
+        if array.dtype.name.replace("_", "") != spec.dtype:
+            raise InputError(f"input {name!r} has element type {array.dtype}, expected {spec.dtype}", remedy)
+        fits = array.ndim == len(spec.shape) and all(
+            not isinstance(want, int) or want == found for want, found in zip(spec.shape, array.shape, strict=True)
+        )
+        if not fits:
             raise InputError(f"input {name!r} has shape {list(array.shape)}, expected {list(spec.shape)}", remedy)
     return arrays
 

@@ -142,15 +142,13 @@ def method_sentences(job: Job, choice: Choice) -> list[str]:
     """How it was measured, in sentences."""
     standings = choice.ranking.standings
     screened = sum(1 for s in standings if s.lap.runs or s.lap.failed)
-    reached = f"{screened} candidates were" if screened > 1 else "1 candidate was"
-    if screened < len(standings):
-        reached = f"{screened} of {len(standings)} candidates were"
     finalists = len(choice.ranking.finalists)
     return [
         f"Each engine ran in a process of its own, bound to {job.threads} core{'s' if job.threads > 1 else ''}, in "
         "turns with pauses of 50 ms; a turn is at least 5 runs or 30 ms, and its median counts.",
-        f"{reached} screened alone, {finalists} raced together; after the choice the winner and the fastest default "
-        f"raced once more for {choice.after.rounds} rounds beside a twin of the baseline.",
+        f"Of {len(standings)} candidates the budget let {screened} be screened alone, and {finalists} reached the "
+        f"final race; after the choice the winner and the fastest default raced once more for {choice.after.rounds} rounds "
+        "beside a twin of the baseline.",
         "Speed-up is the median of the ratios paired by round with its 95 % bootstrap interval; a gain is kept only "
         "when the whole interval lies above 1.",
         f"Verified on {len(job.samples)} input{'s' if len(job.samples) > 1 else ''} against the original model in ONNX "

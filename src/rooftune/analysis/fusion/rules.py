@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 from rooftune.errors import InputError
 
@@ -14,10 +16,16 @@ __all__ = ["FusionRules", "Group", "Pattern", "Quantised", "Slot", "fusion_rules
 
 @dataclass(frozen=True)
 class Pattern:
-    """Several operators that compute one function, in the order in which they follow each other."""
+    """Several operators that compute one function, in the order in which they follow each other.
+
+    operands  True where further operands may come from outside; else everything but one tensor is constant
+    around    operators before and behind it that the kernel takes in where nobody else needs their tensors
+    """
 
     name: str
     ops: tuple[str, ...]
+    operands: bool = False
+    around: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Slot:
     other  `constant` or `tensor`: what the second operand must be; empty = either
     many   the slot may be filled again and again
     after  only behind these anchors
+    ungrouped  only behind a convolution of one group or a depthwise one
     """
 
     ops: frozenset[str] = frozenset()
@@ -34,14 +43,16 @@ class Slot:
     other: str = ""
     many: bool = False
     after: frozenset[str] = frozenset()
+    ungrouped: bool = False
 
 
 @dataclass(frozen=True)
 class Group:
-    """An operator that starts a kernel and what is fused behind it."""
+    """An operator that starts a kernel, what is fused behind it, and what is taken in before its inputs."""
 
     anchor: frozenset[str]
     slots: tuple[Slot, ...] = ()
+    before: tuple[Slot, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +92,14 @@ def fusion_rules(backend: str) -> FusionRules:
         backend=data["backend"],
         source=data["source"],
         views=frozenset(data.get("views", ())),
-        patterns=tuple(Pattern(p["name"], tuple(p["ops"])) for p in data.get("pattern", ())),
+        patterns=tuple(_pattern(p) for p in data.get("pattern", ())),
         groups=tuple(
-            Group(frozenset(g["anchor"]), tuple(_slot(s) for s in g.get("slots", ()))) for g in data.get("group", ())
+            Group(
+                frozenset(g["anchor"]),
+                tuple(_slot(s) for s in g.get("slots", ())),
+                tuple(_slot(s) for s in g.get("before", ())),
+            )
+            for g in data.get("group", ())
         ),
         quantised=tuple(
             Quantised(frozenset(q["ops"]), frozenset(q.get("epilogue", ()))) for q in data.get("quantised", ())
@@ -91,10 +107,19 @@ def fusion_rules(backend: str) -> FusionRules:
     )
 
 
-def _slot(data: dict[str, object]) -> Slot:
-    known = {"ops", "patterns", "other", "many", "after"}
-    stray = set(data) - known
+def _pattern(data: Mapping[str, Any]) -> Pattern:
+    return Pattern(data["name"], tuple(data["ops"]), data.get("operands", False), frozenset(data.get("around", ())))
+
+
+def _slot(data: Mapping[str, Any]) -> Slot:
+    stray = set(data) - {"ops", "patterns", "other", "many", "after", "ungrouped"}
     if stray:
         raise ValueError(f"a fusion slot has unknown keys {sorted(stray)}")
-    sets = {k: frozenset(data[k]) for k in ("ops", "patterns", "after") if k in data}  # type: ignore[call-overload]
-    return Slot(other=str(data.get("other", "")), many=bool(data.get("many", False)), **sets)
+    return Slot(
+        ops=frozenset(data.get("ops", ())),
+        patterns=frozenset(data.get("patterns", ())),
+        other=data.get("other", ""),
+        many=data.get("many", False),
+        after=frozenset(data.get("after", ())),
+        ungrouped=data.get("ungrouped", False),
+    )

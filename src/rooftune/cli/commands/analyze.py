@@ -34,10 +34,11 @@ def analyze(
     as_json: Json = False,
 ) -> None:
     """Where every operator stands under the machine's roof, and what the model costs."""
-    from rooftune.pipeline.analyze import analysis_record, analyze_on
+    from rooftune.pipeline.analyze import analysis_record, analyze_on, check_analysis_options
     from rooftune.pipeline.prepare import open_machine, open_model
 
     check_output_file(report)
+    check_analysis_options(threads, groups, number_format)
     loaded = open_model(model, shapes=read_shapes(shape), batch=batch)
     warn(loaded.warnings)
     target = open_machine(machine, ScreenProgress())

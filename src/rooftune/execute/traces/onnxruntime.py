@@ -20,6 +20,7 @@ from rooftune.protocols import Arrays
 __all__ = ["profile_session"]
 
 _KERNEL = "_kernel_time"
+_BLOCKED = "com.microsoft.nchwc"
 _TICK_SECONDS = 1e-6
 _BODIES = frozenset({"If", "Loop", "Scan", "SequenceMap"})  # their events contain those of their bodies
 
@@ -90,9 +91,28 @@ def _engine_nodes(path: Path) -> list[EngineNode]:
                 inputs=tuple(v.name for v in node.inputs if v is not None and v.name),
                 outputs=tuple(v.name for v in node.outputs if v.name),
                 hints=tuple(_stems(node.name or "")),
+                closed=all(_is_generated(v.name or "") for v in node.outputs),
+                followed_by=_fused_behind(node),
             )
         )
     return nodes
+
+
+def _is_generated(tensor: str) -> bool:
+    """True for tensors in blocked layout, whose names are the engine's own."""
+    return tensor.startswith("reorder")
+
+
+def _fused_behind(node: Any) -> tuple[frozenset[str], ...]:
+    """What a blocked convolution took in behind the node it is named after: a sum (its fourth input), an activation."""
+    if node.domain != _BLOCKED or node.op_type != "Conv":
+        return ()
+    fused: list[frozenset[str]] = []
+    if len(node.inputs) > 3 and node.inputs[3] is not None:
+        fused.append(frozenset({"Add", "Sum"}))
+    if "activation" in node.attributes:
+        fused.append(frozenset({node.attributes["activation"].as_string()}))
+    return tuple(fused)
 
 
 def _stems(name: str) -> list[str]:

@@ -1,0 +1,385 @@
+"""What predicted times miss by, and the coefficients of `analysis/prediction.toml` that miss by least.
+
+Every network is profiled on every engine whose fused groups are written down, with one thread and with all. A group
+of the analysis gets the time of the kernels that ran its nodes; time between kernels is spread over the groups
+evenly, time of kernels that nobody could attribute in proportion. Per engine, utilisations are medians weighted by
+time and overheads medians over the groups with next to no work, repeated until each group keeps its side of the roof.
+
+The error of a network is that of coefficients fitted to all the other networks. Beside it stands the two-coefficient
+fit t = a · F / π + b · B / β on whole networks, fitted and judged the same way.
+
+Writes `results/prediction.json` and prints a table; with --write the coefficients replace those of the package.
+
+Usage: python benchmarks/prediction.py [--write] [--runs N] [NETWORK ...]
+Needs: pip install rooftune[torch,openvino] -c constraints.txt; a quiet machine; some five minutes
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from rich.console import Console
+from rich.table import Table
+
+from rooftune import zoo
+from rooftune.analysis.analyze import Analysis, analyze
+from rooftune.analysis.fusion import known_backends as grouped_backends
+from rooftune.analysis.predict import alignment, kernel_class
+from rooftune.execute.backend import present_backends
+from rooftune.execute.inputs import random_inputs
+from rooftune.execute.placement import usable_cpus
+from rooftune.execute.probe.stored import host_machine
+from rooftune.execute.profile import Profile
+from rooftune.execute.worker import EngineFailure, Worker
+from rooftune.graph.load import load
+from rooftune.graph.seeded_weights import with_random_weights
+from rooftune.machine.spec import Machine
+
+LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+RESULT = Path(__file__).parent / "results/prediction.json"
+TABLE = Path(__file__).parents[1] / "src/rooftune/analysis/prediction.toml"
+CLASSES = ("convolution", "pointwise", "depthwise", "grouped", "matmul", "recurrent", "elementwise", "other")
+NETWORKS = (
+    "resnet18",
+    "squeezenet1_1",
+    "mobilenet_v1",
+    "mobilenet_v3_small",
+    "shufflenet_v2_x1_0",
+    "regnet_y_400mf",
+    "convnext_tiny",
+    "light_resnet50",
+    "light_densenet121",
+    "light_inception_v2",
+    "light_shufflenet",
+)
+TINY_SECONDS = 0.2e-6
+"""A group whose roof is lower than this has next to no work: its time is that of starting a kernel."""
+ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One group of one network on one engine: bounds of its roof and measured time, in seconds.
+
+    compute already holds the lanes that carry no channel.
+    """
+
+    kind: str
+    threads: int
+    compute: float
+    memory: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network on one engine with a number of threads."""
+
+    network: str
+    backend: str
+    threads: int
+    seconds: float
+    attributed_share: float
+    flop_seconds: float
+    byte_seconds: float
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """What `prediction.toml` holds for one engine."""
+
+    utilisation: Mapping[str, float]
+    memory_utilisation: float
+    overhead_seconds: float
+    thread_overhead_seconds: float
+
+    def predict(self, sample: Sample) -> float:
+        """Seconds of one group: the formula of `rooftune.analysis.predict`."""
+        busy = max(sample.compute / self.utilisation[sample.kind], sample.memory / self.memory_utilisation)
+        return busy + self.overhead(sample.threads)
+
+    def overhead(self, threads: int) -> float:
+        """Seconds to start one kernel."""
+        return self.overhead_seconds + (self.thread_overhead_seconds if threads > 1 else 0.0)
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+def measured_groups(analysis: Analysis, profile: Profile) -> dict[str, float]:
+    """Seconds per group of the analysis; they sum to the time of the whole model."""
+    group_of = {node: group.name for group in analysis.groups if group.kind == "compute" for node in group.nodes}
+    weight = {g.name: max(g.roof_seconds, 1e-9) for g in analysis.groups if isinstance(g.roof_seconds, float)}
+    found = {group.name: 0.0 for group in analysis.groups if group.kind == "compute"}
+    attributed = 0.0
+    for kernel in profile.kernels:
+        owners = {group_of[node] for node in kernel.source_nodes if node in group_of}
+        whole = sum(weight.get(owner, 1e-9) for owner in owners)
+        for owner in owners:
+            found[owner] += kernel.seconds * weight.get(owner, 1e-9) / whole
+        attributed += kernel.seconds if owners else 0.0
+    if not found or attributed <= 0:
+        return {}
+    scale = profile.kernel_seconds / attributed
+    between = profile.residual_seconds / len(found)
+    return {name: seconds * scale + between for name, seconds in found.items()}
+
+
+def samples_of(analysis: Analysis, machine: Machine, seconds: Mapping[str, float]) -> tuple[Sample, ...]:
+    """The groups whose roof is known, each with its measured time."""
+    kernels = {kernel.name: kernel for kernel in analysis.kernels}
+    found = []
+    for group in analysis.groups:
+        compute, memory = group.compute_seconds, group.memory_seconds
+        if group.name not in seconds or not isinstance(compute, float) or not isinstance(memory, float):
+            continue
+        kernel = kernels[group.name]
+        lanes = alignment(kernel.anchor, machine, group.format or analysis.format)
+        found.append(Sample(kernel_class(kernel), analysis.threads, compute / lanes, memory, seconds[group.name]))
+    return tuple(found)
+
+
+def measure(name: str, path: Path, backend: Any, threads: int, machine: Machine, runs: int) -> Run:
+    """Profile one network on one engine."""
+    analysis = analyze(load(path), machine, threads=threads, backend=backend.name)
+    with Worker(backend.default(threads), path) as worker:
+        worker.feed(random_inputs(worker.loaded.inputs))
+        profile = worker.profile(runs)
+    size, bandwidth = analysis.totals.bytes["fused"], machine.bandwidth("DRAM", threads)
+    return Run(
+        network=name,
+        backend=backend.name,
+        threads=threads,
+        seconds=profile.model_seconds,
+        attributed_share=profile.attributed_share,
+        flop_seconds=sum(g.compute_seconds for g in analysis.groups if isinstance(g.compute_seconds, float)),
+        byte_seconds=float(size) / float(bandwidth),  # type: ignore[arg-type]
+        samples=samples_of(analysis, machine, measured_groups(analysis, profile)),
+    )
+
+
+def prepared(name: str, folder: Path) -> Path:
+    """The file of a network, with random weights."""
+    path = folder / f"{name}.onnx"
+    if name.startswith("light_"):
+        return with_random_weights(LIGHT / f"{name}.onnx", path)
+    return zoo.export(name, path)
+
+
+# --- fitting --------------------------------------------------------------------------------------------------------
+
+
+def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+    """The value that half of the weight lies below."""
+    order = np.argsort(values)
+    heaped = np.cumsum(np.asarray(weights, dtype=float)[order])
+    return float(np.asarray(values, dtype=float)[order][np.searchsorted(heaped, heaped[-1] / 2)])
+
+
+def fit(runs: Sequence[Run], start: Coefficients) -> Coefficients:
+    """Coefficients by robust medians; a class that no sample speaks for keeps its value of `start`."""
+    samples = [s for run in runs for s in run.samples if s.seconds > 0]
+    one = _start_seconds([s for s in samples if s.threads == 1], start.overhead_seconds)
+    both = start.overhead_seconds + start.thread_overhead_seconds
+    many = _start_seconds([s for s in samples if s.threads > 1], both)
+    now = Coefficients(start.utilisation, start.memory_utilisation, one, max(0.0, many - one))
+    for _ in range(ROUNDS):
+        shares = dict(now.utilisation)
+        for kind in CLASSES:
+            mine = [s for s in samples if s.kind == kind and not _memory_bound(s, now)]
+            shares[kind] = _share(mine, [s.compute for s in mine], now, shares[kind])
+        bound = [s for s in samples if _memory_bound(s, now)]
+        memory = _share(bound, [s.memory for s in bound], now, now.memory_utilisation)
+        now = Coefficients(shares, memory, now.overhead_seconds, now.thread_overhead_seconds)
+    return now
+
+
+def _start_seconds(samples: Sequence[Sample], otherwise: float) -> float:
+    tiny = [s.seconds for s in samples if max(s.compute, s.memory) < TINY_SECONDS]
+    return float(np.median(tiny)) if len(tiny) >= 5 else otherwise
+
+
+def _memory_bound(sample: Sample, now: Coefficients) -> bool:
+    return sample.memory / now.memory_utilisation > sample.compute / now.utilisation[sample.kind]
+
+
+def _share(samples: Sequence[Sample], bounds: Sequence[float], now: Coefficients, otherwise: float) -> float:
+    """Median share of the bound that is reached once the kernel has started, weighted by time."""
+    pairs = [
+        (bound / (s.seconds - now.overhead(s.threads)), s.seconds)
+        for s, bound in zip(samples, bounds, strict=True)
+        if s.seconds > 1.5 * now.overhead(s.threads) and bound > 0
+    ]
+    if len(pairs) < 3:
+        return otherwise
+    return min(1.0, max(0.01, weighted_median([p[0] for p in pairs], [p[1] for p in pairs])))
+
+
+def fit_baseline(runs: Sequence[Run]) -> tuple[float, float]:
+    """a and b of t = a · F / π + b · B / β, neither negative, by least squares of the relative error."""
+    rows = np.array([[r.flop_seconds / r.seconds, r.byte_seconds / r.seconds] for r in runs])
+    ones = np.ones(len(runs))
+    both = np.linalg.lstsq(rows, ones, rcond=None)[0]
+    if (both >= 0).all():
+        return float(both[0]), float(both[1])
+    alone = [float(rows[:, i] @ ones / (rows[:, i] @ rows[:, i])) for i in (0, 1)]
+    errors = [float(np.square(rows[:, i] * alone[i] - 1).sum()) for i in (0, 1)]
+    return (alone[0], 0.0) if errors[0] <= errors[1] else (0.0, alone[1])
+
+
+def judge(runs: Sequence[Run], start: Coefficients) -> list[dict[str, Any]]:
+    """Relative errors of each run, predicted by coefficients that have not seen its network."""
+    rows = []
+    for network in dict.fromkeys(run.network for run in runs):
+        others = [run for run in runs if run.network != network]
+        coefficients, (a, b) = fit(others, start), fit_baseline(others)
+        for run in (run for run in runs if run.network == network):
+            ours = sum(coefficients.predict(sample) for sample in run.samples)
+            simple = a * run.flop_seconds + b * run.byte_seconds
+            rows.append(
+                {
+                    "network": network,
+                    "backend": run.backend,
+                    "threads": run.threads,
+                    "measured_seconds": run.seconds,
+                    "attributed_share": run.attributed_share,
+                    "predicted_seconds": ours,
+                    "error": ours / run.seconds - 1,
+                    "baseline_seconds": simple,
+                    "baseline_error": simple / run.seconds - 1,
+                }
+            )
+    return rows
+
+
+# --- telling --------------------------------------------------------------------------------------------------------
+
+
+def stated(backend: str) -> Coefficients:
+    """The coefficients that the package holds now."""
+    from rooftune.analysis.predict import prediction_model
+
+    now = prediction_model(backend)
+    return Coefficients(
+        dict(now.utilisation), now.memory_utilisation, now.overhead_seconds, now.thread_overhead_seconds
+    )
+
+
+def write_table(fitted: Mapping[str, Coefficients], machine: Machine) -> None:
+    """Replace the package's coefficients of the measured engines; those of `none` are 1 and 0 by definition."""
+    lines = [
+        "# Utilisation per class of kernel and seconds per kernel start, per backend.",
+        "# Taken from benchmarks/prediction.py, which also prints what these numbers miss by.",
+    ]
+    ideal = Coefficients(dict.fromkeys(CLASSES, 1.0), 1.0, 0.0, 0.0)
+    names = [n for n in grouped_backends() if n != "none"]
+    tables = {**{n: fitted.get(n, stated(n)) for n in names}, "none": ideal}
+    today = datetime.now(UTC).date().isoformat()
+    for name, c in tables.items():
+        source = f"benchmarks/prediction.py, {machine.name}, {today}" if name in fitted else _source_of(name)
+        lines += [
+            "",
+            f"[{name}]",
+            f"source = {json.dumps(source, ensure_ascii=False)}",
+            f"overhead_seconds = {_toml(c.overhead_seconds)}",
+            f"thread_overhead_seconds = {_toml(c.thread_overhead_seconds)}",
+            f"memory_utilisation = {_toml(c.memory_utilisation)}",
+            f"[{name}.utilisation]",
+            *(f"{kind} = {_toml(c.utilisation[kind])}" for kind in CLASSES),
+        ]
+    scratch = TABLE.with_suffix(".tmp")
+    scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    scratch.replace(TABLE)
+
+
+def _toml(value: float) -> str:
+    """Three significant digits, and a point even in a whole number."""
+    return repr(float(f"{value:.3g}"))
+
+
+def _source_of(name: str) -> str:
+    from rooftune.analysis.predict import prediction_model
+
+    return prediction_model(name).source
+
+
+def show(rows: Sequence[Mapping[str, Any]], fitted: Mapping[str, Coefficients]) -> None:
+    """The tables for people."""
+    screen = Console(width=130)
+    table = Table(title="Prediction of networks that the coefficients have not seen")
+    for heading in ("network", "engine", "threads", "measured", "attributed", "predicted", "error", "a·F/π + b·B/β"):
+        table.add_column(heading, justify="left" if heading in ("network", "engine") else "right")
+    for row in rows:
+        table.add_row(
+            row["network"],
+            row["backend"],
+            str(row["threads"]),
+            f"{1e3 * row['measured_seconds']:.2f} ms",
+            f"{100 * row['attributed_share']:.0f} %",
+            f"{1e3 * row['predicted_seconds']:.2f} ms",
+            f"{100 * row['error']:+.0f} %",
+            f"{100 * row['baseline_error']:+.0f} %",
+        )
+    screen.print(table)
+    for backend, coefficients in fitted.items():
+        mine = [row for row in rows if row["backend"] == backend]
+        ours, simple = (float(np.median([abs(r[k]) for r in mine])) for k in ("error", "baseline_error"))
+        screen.print(f"{backend}: median error {100 * ours:.1f} %, two-coefficient fit {100 * simple:.1f} %")
+        screen.print(f"  {coefficients}")
+
+
+def main() -> int:
+    """Measure, fit, judge."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", default=list(NETWORKS))
+    parser.add_argument("--runs", type=int, default=20, help="profiled runs per network, engine and thread count")
+    parser.add_argument("--write", action="store_true", help="replace the coefficients of the package")
+    options = parser.parse_args()
+    machine = host_machine()
+    present, _ = present_backends()
+    engines = [backend for name, backend in present.items() if name in grouped_backends()]
+    cores = len(usable_cpus())
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="rooftune-prediction-") as folder:
+        for name in options.networks:
+            print(name, file=sys.stderr, flush=True)
+            path = prepared(name, Path(folder))
+            for backend in engines:
+                for threads in sorted({1, cores}):
+                    try:
+                        runs.append(measure(name, path, backend, threads, machine, options.runs))
+                    except EngineFailure as failure:
+                        print(f"  {backend.name} ×{threads}: {failure.reason}", file=sys.stderr, flush=True)
+            path.unlink()
+    fitted = {b.name: fit([r for r in runs if r.backend == b.name], stated(b.name)) for b in engines}
+    rows = [row for b in engines for row in judge([r for r in runs if r.backend == b.name], stated(b.name))]
+    show(rows, fitted)
+    record = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine.name,
+        "threads": sorted({1, cores}),
+        "rows": rows,
+        "coefficients": {name: asdict(c) for name, c in fitted.items()},
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    scratch = RESULT.with_suffix(".tmp")
+    scratch.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    scratch.replace(RESULT)
+    if options.write:
+        write_table(fitted, machine)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -185,7 +185,7 @@ class _Grouping:
             for start in [t for t in node.inputs if t is not None and not t.constant][:2]:
                 matched = self._follow(start, pattern, (), first=node)
                 if matched:
-                    whole = self._with_surroundings(matched, pattern.around)
+                    whole = self._with_surroundings(matched, pattern)
                     found.append(self._take(whole, matched[-1], "compute"))
                     break
         return found
@@ -216,24 +216,25 @@ class _Grouping:
                 return []
         return matched
 
-    def _with_surroundings(self, matched: Sequence[NodeWork], around: frozenset[str]) -> list[NodeWork]:
+    def _with_surroundings(self, matched: Sequence[NodeWork], pattern: Pattern) -> list[NodeWork]:
         """The nodes of a pattern with those before and behind it that only serve it."""
         members = list(matched)
         pending = list(matched)
-        while around and pending:
+        while pattern.around and pending:
             node = pending.pop()
             for tensor in node.inputs:
                 producer = None if tensor is None else self.producer.get(tensor.name)
-                if tensor is None or producer is None or producer.op not in around or not self._free(producer):
+                if tensor is None or producer is None or not self._free(producer):
                     continue
-                if producer.op == node.op:  # of two transposes in a row one is a kernel of its own
+                # of two transposes in a row one is a kernel of its own
+                if producer.op == node.op or not _serves(producer, pattern):
                     continue
                 if producer not in members and self._only_reader(tensor, [n for n in members if n is not node]) is node:
                     members.append(producer)
                     pending.append(producer)
         output = matched[-1].outputs[0] if matched[-1].outputs else None
-        behind = None if output is None or not around else self._only_reader(output, members)
-        return [*members, behind] if behind is not None and behind.op in around else members
+        behind = None if output is None else self._only_reader(output, members)
+        return [*members, behind] if behind is not None and _serves(behind, pattern) else members
 
     def _readers_of(self, names: Iterable[str], matched: Sequence[NodeWork]) -> list[NodeWork]:
         chosen = {id(n) for n in matched}
@@ -277,3 +278,11 @@ def _is_grouped(node: NodeWork) -> bool:
 
 def _dims(tensor: Tensor) -> object:
     return getattr(tensor.type, "dims", None)
+
+
+def _serves(node: NodeWork, pattern: Pattern) -> bool:
+    """True for a node the kernel of a pattern takes in before or behind it."""
+    if node.op not in pattern.around:
+        return False
+    order = tuple((node.attributes or {}).get("perm", ()))
+    return node.op != "Transpose" or not pattern.orders or order in pattern.orders

@@ -65,9 +65,8 @@ def kernel_roofs(
                 missing = size
                 continue
             if not isinstance(size, int | float):
-                missing = Unknown(
-                    f"{access.tensor.name} has open dimensions ({access.tensor.type}); bind them with --shape or --batch"
-                )
+                name, kind = access.tensor.name, access.tensor.type
+                missing = Unknown(f"{name} has open dimensions ({kind}); bind them with --shape or --batch")
                 continue
             used = max(distance, reach.get(access.key, 0)) if access.role == "output" else distance
             where[_level_for(used, levels)] += size

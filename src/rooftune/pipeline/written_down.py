@@ -147,8 +147,8 @@ def method_sentences(job: Job, choice: Choice) -> list[str]:
         f"Each engine ran in a process of its own, bound to {job.threads} core{'s' if job.threads > 1 else ''}, in "
         "turns with pauses of 50 ms; a turn is at least 5 runs or 30 ms, and its median counts.",
         f"Of {len(standings)} candidates the budget let {screened} be screened alone, and {finalists} reached the "
-        f"final race; after the choice the winner and the fastest default raced once more for {choice.after.rounds} rounds "
-        "beside a twin of the baseline.",
+        "final race; after the choice the winner and the fastest default raced once more for "
+        f"{choice.after.rounds} rounds beside a twin of the baseline.",
         "Speed-up is the median of the ratios paired by round with its 95 % bootstrap interval; a gain is kept only "
         "when the whole interval lies above 1.",
         f"Verified on {len(job.samples)} input{'s' if len(job.samples) > 1 else ''} against the original model in ONNX "

@@ -20,12 +20,14 @@ class Pattern:
 
     operands  True where further operands may come from outside; else everything but one tensor is constant
     around    operators before and behind it that the kernel takes in where nobody else needs their tensors
+    orders    of Transpose among them, only those of these axis orders; empty = any
     """
 
     name: str
     ops: tuple[str, ...]
     operands: bool = False
     around: frozenset[str] = frozenset()
+    orders: frozenset[tuple[int, ...]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def fusion_rules(backend: str) -> FusionRules:
 
 
 def _pattern(data: Mapping[str, Any]) -> Pattern:
-    return Pattern(data["name"], tuple(data["ops"]), data.get("operands", False), frozenset(data.get("around", ())))
+    orders = frozenset(tuple(order) for order in data.get("orders", ()))
+    around = frozenset(data.get("around", ()))
+    return Pattern(data["name"], tuple(data["ops"]), data.get("operands", False), around, orders)
 
 
 def _slot(data: Mapping[str, Any]) -> Slot:

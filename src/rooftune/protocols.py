@@ -56,4 +56,3 @@ class SilentProgress:
 
     def update(self, text: str, done: float | None = None) -> None:
         return None
-

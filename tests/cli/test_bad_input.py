@@ -308,6 +308,21 @@ def test_a_name_cannot_colour_the_terminal(cli: InProcess) -> None:
     assert len(ended.err.splitlines()) == 1
 
 
+def test_inputs_an_engine_cannot_take_ask_for_real_ones(host: object, cli: InProcess) -> None:
+    nodes = [onnx.helper.make_node("Reshape", ["x", "target"], ["y"], name="reshape")]
+    inputs = [models.value("x", [2, 6]), models.value("target", [2], models.INT64)]
+    path = save(models.model(nodes, inputs, [models.value("y", ["a", "b"])]))
+    ended = cli("optimize", path, *QUICK)
+    assert ended.code == 2
+    line = ended.err.splitlines()[-1]
+    assert "--input" in line
+    assert "reshape" in line
+    assert "[ONNXRuntimeError]" not in line
+    assert names(Path()) == [path]
+    np.savez("data.npz", x=np.arange(12, dtype=np.float32).reshape(2, 6), target=np.array([3, 4]))
+    assert cli("optimize", path, *QUICK, "--input", "data.npz").code == 0
+
+
 MISSING_ENGINE = "import sys\nsys.modules['openvino'] = None\n"
 
 

@@ -179,9 +179,7 @@ def encoder_block() -> onnx.ModelProto:
     y = g.add("LayerNormalization", attended, g.weight(HIDDEN), g.weight(HIDDEN), axis=-1)
     wide = linear(g, y, HIDDEN, 4 * HIDDEN)
     erf = g.add("Erf", g.add("Div", wide, g.constant(np.float32(np.sqrt(2)))))
-    gelu = g.add(
-        "Mul", g.add("Mul", wide, g.add("Add", erf, g.constant(np.float32(1)))), g.constant(np.float32(0.5))
-    )
+    gelu = g.add("Mul", g.add("Mul", wide, g.add("Add", erf, g.constant(np.float32(1)))), g.constant(np.float32(0.5)))
     out = g.add("Add", linear(g, gelu, 4 * HIDDEN, HIDDEN), y)
     last = g.add("LayerNormalization", out, g.weight(HIDDEN), g.weight(HIDDEN), axis=-1)
     return g.model({"x": (TensorProto.FLOAT, [BATCH, TOKENS, HIDDEN])}, last)

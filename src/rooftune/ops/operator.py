@@ -102,9 +102,7 @@ def operator(name: str, *, since: int = 1, domain: str = "") -> Callable[[type[T
     def declare(cls: type[T]) -> type[T]:
         formula = dataclass(frozen=True)(cls)
         parameters = list(inspect.signature(formula.work).parameters.values())[1:]  # type: ignore[attr-defined]
-        positional = tuple(
-            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        )
+        positional = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
         formula.operator = Operator(  # type: ignore[attr-defined]
             name=name,
             domain=domain,

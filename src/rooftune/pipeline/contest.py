@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,10 +136,18 @@ def _why_not(name: str, after: RaceResult, ratio: Interval | None) -> str:
 def _reference(job: Job, path: Path) -> list[Arrays]:
     """Outputs of the original model with every optimisation off, on every sample."""
     try:
-        return _outputs(reference_candidate(), job, path)
+        worker = Worker(reference_candidate(), path, input_shapes=job.shapes)
     except EngineFailure as failure:
-        cause = f"ONNX Runtime cannot run the model, so nothing can be verified: {failure.reason}"
+        cause = f"ONNX Runtime cannot load the model, so nothing can be verified: {failure.reason}"
         raise _not_runnable(job.model, path, cause) from None
+    with worker:
+        try:
+            return [worker.run(sample) for sample in job.samples]
+        except EngineFailure as failure:
+            raise InputError(
+                f"ONNX Runtime cannot run the model on these inputs ({job.given}): {_readable(failure.reason)}",
+                "give inputs it can be run on with --input FILE.npz",
+            ) from None
 
 
 def _verified(job: Job, entry: Entry, reference: Sequence[Arrays]) -> Verification:
@@ -155,6 +164,11 @@ def _outputs(candidate: Candidate, job: Job, path: Path) -> list[Arrays]:
         return [worker.run(sample) for sample in job.samples]
 
 
+def _readable(reason: str) -> str:
+    """An engine's words without its error numbers and the lines of its sources."""
+    return re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/onnxruntime_src/\S+ onnxruntime::\S+\(.*?\)\s*", "", reason)
+
+
 def _not_runnable(model: Model, path: Path, cause: str) -> InputError:
     """The engine's words, unless the model has operators of domains no engine here brings along: then those."""
     foreign = [
@@ -169,5 +183,5 @@ def _not_runnable(model: Model, path: Path, cause: str) -> InputError:
             f"no backend runs {names} (node {foreign[0].name or 'without a name'})", f"replace it, or {remedy}"
         )
     # the engine saw our copy, the user knows the original
-    text = cause.replace(str(path.absolute()), str(model.path or "the model"))
+    text = _readable(cause).replace(str(path.absolute()), str(model.path or "the model"))
     return InputError(text, f"change the operator it names, or {remedy}")

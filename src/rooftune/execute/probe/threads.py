@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from rooftune.execute.probe.memory import address_of
 
 __all__ = ["Step", "Team"]
 
+_START_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 
 
@@ -98,9 +100,12 @@ class Team:
                     pass
         except BaseException:
             stop()
+            # a thread whose start was interrupted may not have begun yet, or may never: it is waited for, but not for ever
+            patience = time.monotonic() + _START_SECONDS
             for thread, event in zip(threads[:started], ended):
-                while thread.ident is not None and not event.wait(_LOOK_SECONDS):
-                    pass
+                while not event.wait(_LOOK_SECONDS):
+                    if thread.ident is None and time.monotonic() > patience:
+                        break
             raise
         finally:
             for thread in threads[:started]:

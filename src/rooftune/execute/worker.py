@@ -226,4 +226,5 @@ def _one_line(text: str) -> str:
 def _environment(threads: int) -> dict[str, str]:
     """Our environment, with every thread pool an engine might open by itself bounded and telemetry off."""
     bounded = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    return {**os.environ, **bounded, "OPENVINO_TELEMETRY_OPT_OUT": "1", "PYTHONUNBUFFERED": "1"}
+    quiet = {"OPENVINO_TELEMETRY_OPT_OUT": "1", "ORT_DISABLE_TELEMETRY": "1"}
+    return {**os.environ, **bounded, **quiet, "PYTHONUNBUFFERED": "1"}

@@ -81,7 +81,8 @@ def _build(
         if checked.missing:
             first = ", ".join(checked.missing[:3]) + (", ..." if len(checked.missing) > 3 else "")
             files = ", ".join(sorted({r.location for r in checked.regions if r.file is None}))
-            warnings.append(f"the data of {len(checked.missing)} tensors is missing ({files}): {first}")
+            count = len(checked.missing)
+            warnings.append(f"the data of {count} tensor{'s are' if count > 1 else ' is'} missing ({files}): {first}")
         sparse = densify(proto)
         name_open_dimensions(proto.graph)
         bound = bind(proto.graph, shapes, batch)
@@ -100,7 +101,10 @@ def _read(path: Path) -> tuple[MappedFile, Skeleton]:
         file = MappedFile(path)
         if file.size == 0:
             raise InputError(f"{path} is empty", _REMEDY)
-        return file, read_skeleton(file.data)
+        try:
+            return file, read_skeleton(file.data)
+        except InputError as why:
+            raise InputError(f"{path}: {why.cause}", why.remedy) from why
     except FileNotFoundError as why:
         raise InputError(f"no such file: {path}", _REMEDY) from why
     except (OSError, ValueError) as why:

@@ -12,7 +12,10 @@ from rooftune.errors import InputError
 from rooftune.machine.files import parse_machine, read_machine
 from rooftune.machine.spec import Machine
 
-__all__ = ["Listing", "find_machine", "list_machines"]
+__all__ = ["HOST_FILES", "Listing", "find_machine", "list_machines"]
+
+HOST_FILES = "host-"
+"""Beginning of the names of stored probes, which lie in the same folder: several may speak of this one machine."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ def _user_machines(home: Path | None) -> tuple[tuple[Machine, ...], dict[str, In
     machines: dict[str, Machine] = {}
     broken: dict[str, InputError] = {}
     for path in sorted((home / "machines").glob("*.toml")) if home is not None else ():
+        if path.name.startswith(HOST_FILES):
+            continue
         try:
             machine = read_machine(path)
         except InputError as problem:

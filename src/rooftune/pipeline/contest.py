@@ -184,4 +184,4 @@ def _not_runnable(model: Model, path: Path, cause: str) -> InputError:
         )
     # the engine saw our copy, the user knows the original
     text = _readable(cause).replace(str(path.absolute()), str(model.path or "the model"))
-    return InputError(text, f"change the operator it names, or {remedy}")
+    return InputError(text, f"change what it names, or {remedy}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from rooftune.cli.app import app
@@ -22,7 +23,7 @@ def doctor(as_json: Json = False) -> None:
         table = Table("", "what", "found", "what to do", box=None)
         for f in findings:
             mark = {"ok": "[green]ok[/green]", "missing": "[yellow]–[/yellow]", "broken": "[red]✗[/red]"}[f.status]
-            table.add_row(mark, f.what, f.found, f.remedy)
+            table.add_row(mark, *map(escape, (f.what, f.found, f.remedy)))
         Screen().print(table)
     if any(f.status == "broken" for f in findings):
         raise typer.Exit(3)

@@ -100,7 +100,7 @@ class Team:
                     pass
         except BaseException:
             stop()
-            # a thread whose start was interrupted may not have begun yet, or may never: it is waited for, but not for ever
+            # a thread whose start was interrupted may not have begun, or may never: it is waited for, not for ever
             patience = time.monotonic() + _START_SECONDS
             for thread, event in zip(threads[:started], ended):
                 while not event.wait(_LOOK_SECONDS):

@@ -1,9 +1,8 @@
 """What predicted times miss by, and the coefficients of `analysis/prediction.toml` that miss by least.
 
-Every network is profiled on every engine whose fused groups are written down, with one thread and with all. A group
-of the analysis gets the time of the kernels that ran its nodes; time between kernels is spread over the groups
-evenly, time of kernels that nobody could attribute in proportion. Per engine, utilisations are medians weighted by
-time and overheads medians over the groups with next to no work, repeated until each group keeps its side of the roof.
+Every network is run on every engine whose fused groups are written down, with one thread and with all. Per engine, the
+utilisation of each class of kernel, of memory, and the time to start a kernel are fitted to the times of the whole
+networks, pulled a little towards what engines are known to reach.
 
 The error of a network is that of coefficients fitted to all the other networks. Beside it stands the two-coefficient
 fit t = a · F / π + b · B / β on whole networks, fitted and judged the same way.
@@ -28,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -39,7 +39,6 @@ from rooftune.execute.backend import present_backends
 from rooftune.execute.inputs import random_inputs
 from rooftune.execute.placement import usable_cpus
 from rooftune.execute.probe.stored import host_machine
-from rooftune.execute.profile import Profile
 from rooftune.execute.worker import EngineFailure, Worker
 from rooftune.graph.load import load
 from rooftune.graph.seeded_weights import with_random_weights
@@ -62,23 +61,19 @@ NETWORKS = (
     "light_inception_v2",
     "light_shufflenet",
 )
-TINY_SECONDS = 0.2e-6
-"""A group whose roof is lower than this has next to no work: its time is that of starting a kernel."""
-ROUNDS = 12
+PULL = 0.02
+"""How much one unit of logarithm away from the prior costs, against the mean absolute error of the networks."""
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One group of one network on one engine: bounds of its roof and measured time, in seconds.
-
-    compute already holds the lanes that carry no channel.
-    """
+    """The bounds of one group's roof in seconds; `compute` already holds the lanes that carry no channel."""
 
     kind: str
     threads: int
     compute: float
     memory: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -117,36 +112,17 @@ class Coefficients:
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
-def measured_groups(analysis: Analysis, profile: Profile) -> dict[str, float]:
-    """Seconds per group of the analysis; they sum to the time of the whole model."""
-    group_of = {node: group.name for group in analysis.groups if group.kind == "compute" for node in group.nodes}
-    weight = {g.name: max(g.roof_seconds, 1e-9) for g in analysis.groups if isinstance(g.roof_seconds, float)}
-    found = {group.name: 0.0 for group in analysis.groups if group.kind == "compute"}
-    attributed = 0.0
-    for kernel in profile.kernels:
-        owners = {group_of[node] for node in kernel.source_nodes if node in group_of}
-        whole = sum(weight.get(owner, 1e-9) for owner in owners)
-        for owner in owners:
-            found[owner] += kernel.seconds * weight.get(owner, 1e-9) / whole
-        attributed += kernel.seconds if owners else 0.0
-    if not found or attributed <= 0:
-        return {}
-    scale = profile.kernel_seconds / attributed
-    between = profile.residual_seconds / len(found)
-    return {name: seconds * scale + between for name, seconds in found.items()}
-
-
-def samples_of(analysis: Analysis, machine: Machine, seconds: Mapping[str, float]) -> tuple[Sample, ...]:
-    """The groups whose roof is known, each with its measured time."""
+def samples_of(analysis: Analysis, machine: Machine) -> tuple[Sample, ...]:
+    """The bounds of the groups whose roof is known."""
     kernels = {kernel.name: kernel for kernel in analysis.kernels}
     found = []
     for group in analysis.groups:
         compute, memory = group.compute_seconds, group.memory_seconds
-        if group.name not in seconds or not isinstance(compute, float) or not isinstance(memory, float):
+        if group.kind != "compute" or not isinstance(compute, float) or not isinstance(memory, float):
             continue
         kernel = kernels[group.name]
         lanes = alignment(kernel.anchor, machine, group.format or analysis.format)
-        found.append(Sample(kernel_class(kernel), analysis.threads, compute / lanes, memory, seconds[group.name]))
+        found.append(Sample(kernel_class(kernel), analysis.threads, compute / lanes, memory))
     return tuple(found)
 
 
@@ -165,7 +141,7 @@ def measure(name: str, path: Path, backend: Any, threads: int, machine: Machine,
         attributed_share=profile.attributed_share,
         flop_seconds=sum(g.compute_seconds for g in analysis.groups if isinstance(g.compute_seconds, float)),
         byte_seconds=float(size) / float(bandwidth),  # type: ignore[arg-type]
-        samples=samples_of(analysis, machine, measured_groups(analysis, profile)),
+        samples=samples_of(analysis, machine),
     )
 
 
@@ -180,50 +156,52 @@ def prepared(name: str, folder: Path) -> Path:
 # --- fitting --------------------------------------------------------------------------------------------------------
 
 
-def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
-    """The value that half of the weight lies below."""
-    order = np.argsort(values)
-    heaped = np.cumsum(np.asarray(weights, dtype=float)[order])
-    return float(np.asarray(values, dtype=float)[order][np.searchsorted(heaped, heaped[-1] / 2)])
+class Fitted:
+    """Runs as arrays, so that a set of coefficients is judged quickly."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.seconds = np.array([run.seconds for run in runs])
+        samples = [(index, sample) for index, run in enumerate(runs) for sample in run.samples]
+        self.run = np.array([index for index, _ in samples])
+        self.kind = np.array([CLASSES.index(sample.kind) for _, sample in samples])
+        self.compute = np.array([sample.compute for _, sample in samples])
+        self.memory = np.array([sample.memory for _, sample in samples])
+        self.several = np.array([sample.threads > 1 for _, sample in samples])
+
+    def loss(self, logs: FloatArray, prior: FloatArray) -> float:
+        """Mean absolute log error of whole-model times, and a pull towards the prior where the data say little."""
+        values = np.exp(logs)
+        shares, memory, start, more = values[: len(CLASSES)], values[-3], values[-2], values[-1]
+        busy = np.maximum(self.compute / shares[self.kind], self.memory / memory)
+        predicted = np.bincount(self.run, busy + start + more * self.several, len(self.seconds))
+        return float(np.abs(np.log(predicted / self.seconds)).mean() + PULL * np.square(logs - prior).sum())
 
 
 def fit(runs: Sequence[Run], start: Coefficients) -> Coefficients:
-    """Coefficients by robust medians; a class that no sample speaks for keeps its value of `start`."""
-    samples = [s for run in runs for s in run.samples if s.seconds > 0]
-    one = _start_seconds([s for s in samples if s.threads == 1], start.overhead_seconds)
-    both = start.overhead_seconds + start.thread_overhead_seconds
-    many = _start_seconds([s for s in samples if s.threads > 1], both)
-    now = Coefficients(start.utilisation, start.memory_utilisation, one, max(0.0, many - one))
-    for _ in range(ROUNDS):
-        shares = dict(now.utilisation)
-        for kind in CLASSES:
-            mine = [s for s in samples if s.kind == kind and not _memory_bound(s, now)]
-            shares[kind] = _share(mine, [s.compute for s in mine], now, shares[kind])
-        bound = [s for s in samples if _memory_bound(s, now)]
-        memory = _share(bound, [s.memory for s in bound], now, now.memory_utilisation)
-        now = Coefficients(shares, memory, now.overhead_seconds, now.thread_overhead_seconds)
-    return now
+    """Coefficients that miss whole-model times by least: the time of the model is the truth, kernels are not.
 
-
-def _start_seconds(samples: Sequence[Sample], otherwise: float) -> float:
-    tiny = [s.seconds for s in samples if max(s.compute, s.memory) < TINY_SECONDS]
-    return float(np.median(tiny)) if len(tiny) >= 5 else otherwise
-
-
-def _memory_bound(sample: Sample, now: Coefficients) -> bool:
-    return sample.memory / now.memory_utilisation > sample.compute / now.utilisation[sample.kind]
-
-
-def _share(samples: Sequence[Sample], bounds: Sequence[float], now: Coefficients, otherwise: float) -> float:
-    """Median share of the bound that is reached once the kernel has started, weighted by time."""
-    pairs = [
-        (bound / (s.seconds - now.overhead(s.threads)), s.seconds)
-        for s, bound in zip(samples, bounds, strict=True)
-        if s.seconds > 1.5 * now.overhead(s.threads) and bound > 0
-    ]
-    if len(pairs) < 3:
-        return otherwise
-    return min(1.0, max(0.01, weighted_median([p[0] for p in pairs], [p[1] for p in pairs])))
+    (An engine's profiler adds some microseconds to every kernel, which would pass for the cost of starting one.)
+    Coordinate descent from `start` over the logarithms, with steps that halve.
+    """
+    data = Fitted(runs)
+    values = [start.utilisation[k] for k in CLASSES]
+    values += [start.memory_utilisation, start.overhead_seconds, start.thread_overhead_seconds]
+    prior = np.log(np.array(values))
+    highest = np.log(np.array([1.0] * (len(CLASSES) + 1) + [1e-4, 1e-4]))
+    now, least = prior.copy(), data.loss(prior, prior)
+    step = 0.5
+    while step > 0.01:
+        better = False
+        for place in range(len(now)):
+            for move in (step, -step):
+                tried = now.copy()
+                tried[place] = min(tried[place] + move, highest[place])
+                loss = data.loss(tried, prior)
+                if loss < least - 1e-9:
+                    now, least, better = tried, loss, True
+        step = step if better else step / 2
+    found = np.exp(now)
+    return Coefficients(dict(zip(CLASSES, map(float, found))), float(found[-3]), float(found[-2]), float(found[-1]))
 
 
 def fit_baseline(runs: Sequence[Run]) -> tuple[float, float]:
@@ -264,6 +242,13 @@ def judge(runs: Sequence[Run], start: Coefficients) -> list[dict[str, Any]]:
 
 
 # --- telling --------------------------------------------------------------------------------------------------------
+
+
+def prior() -> Coefficients:
+    """Where the fit starts and is pulled to: what well-kept engines reach on large shapes."""
+    shares = {"convolution": 0.8, "pointwise": 0.75, "depthwise": 0.3, "grouped": 0.3, "matmul": 0.75}
+    others = dict.fromkeys(("recurrent", "elementwise", "other"), 0.4)
+    return Coefficients({**shares, **others}, 0.6, 3e-6, 1.5e-6)
 
 
 def stated(backend: str) -> Coefficients:
@@ -362,8 +347,8 @@ def main() -> int:
                     except EngineFailure as failure:
                         print(f"  {backend.name} ×{threads}: {failure.reason}", file=sys.stderr, flush=True)
             path.unlink()
-    fitted = {b.name: fit([r for r in runs if r.backend == b.name], stated(b.name)) for b in engines}
-    rows = [row for b in engines for row in judge([r for r in runs if r.backend == b.name], stated(b.name))]
+    fitted = {b.name: fit([r for r in runs if r.backend == b.name], prior()) for b in engines}
+    rows = [row for b in engines for row in judge([r for r in runs if r.backend == b.name], prior())]
     show(rows, fitted)
     record = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

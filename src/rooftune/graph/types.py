@@ -20,6 +20,7 @@ _DTYPES = {
     if _name in DType.__members__
 }
 
+_CONTAINERS = (ir.SequenceType, ir.OptionalType)
 _PARSEABLE = re.compile(r"[A-Za-z0-9_.+\-*/%(), ]{1,400}")
 _TOO_MUCH = re.compile(r"\*\*|[0-9]{16}|sqrt|\({8}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
@@ -27,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 def dtype_of(data_type: ir.DataType | int | None) -> DType | None:
     """Element type; None where it is not known or not ours."""
-    return None if data_type is None else _DTYPES.get(ir.DataType(data_type))
+    return None if data_type is None else _DTYPES.get(data_type)  # type: ignore[call-overload]  # members are numbers
 
 
 @lru_cache(maxsize=65536)
@@ -69,21 +70,15 @@ def ir_dim(dim: Dim) -> int | ir.SymbolicDim:
 def value_type(value: ir.Value | None) -> ValueType | None:
     """The type of a value; None for an absent value or one whose type nobody knows.
 
-    A tensor of unknown rank has `dims=None`. The answer is kept with the value until its type or shape changes.
+    A tensor of unknown rank has `dims=None`.
     """
     if value is None or value.type is None:
         return None
-    key = (value.type, None if value.shape is None else value.shape.dims)
-    kept = value.meta.get("rooftune.type")
-    if kept is not None and kept[0] == key:
-        return kept[1]  # type: ignore[no-any-return]
-    found = _convert(value.type, value.shape, value.name or "")
-    value.meta["rooftune.type"] = (key, found)
-    return found
+    return _convert(value.type, value.shape, value.name or "")
 
 
 def _convert(kind: Any, shape: ir.Shape | None, name: str) -> ValueType | None:
-    if isinstance(kind, ir.SequenceType | ir.OptionalType):
+    if isinstance(kind, _CONTAINERS):
         inner = _convert(kind.elem_type, shape, name)
         if inner is None:
             return None
@@ -91,5 +86,7 @@ def _convert(kind: Any, shape: ir.Shape | None, name: str) -> ValueType | None:
     dtype = dtype_of(kind.dtype)
     if dtype is None:
         return None
-    dims = None if shape is None else tuple(dim_of(d, f"{name}_d{i}") for i, d in enumerate(shape))
+    dims = None
+    if shape is not None:
+        dims = tuple(d if type(d) is int else dim_of(d, f"{name}_d{i}") for i, d in enumerate(shape.dims))
     return TensorType(dtype, dims, name)

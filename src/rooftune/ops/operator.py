@@ -16,6 +16,8 @@ __all__ = ["Operator", "operator"]
 
 T = TypeVar("T")
 
+_CLASSES = frozenset(ELEMENTWISE_CLASSES)
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -32,6 +34,7 @@ class Operator:
     inputs: tuple[str, ...]
     variadic_input: bool
     outputs: tuple[str, ...]
+    attributes: frozenset[str]
     cases: tuple[Case, ...]
 
     @property
@@ -56,14 +59,9 @@ class Operator:
         outputs: Sequence[ValueType | None],
     ) -> Work | Unknown:
         """Work of one node; `Unknown` where a shape it needs is not known or the node is malformed."""
-        fields = {f.name for f in dataclasses.fields(self.formula)}
         try:
-            formula = self.formula(**{k: v for k, v in attributes.items() if k in fields})
-            named: dict[str, Any] = {}
-            if self.outputs == ("outs",):
-                named["outs"] = tuple(outputs)
-            else:
-                named = dict(zip(self.outputs, outputs))
+            formula = self.formula(**{k: v for k, v in attributes.items() if k in self.attributes})
+            named = {"outs": tuple(outputs)} if self.outputs == ("outs",) else dict(zip(self.outputs, outputs))
             count = len(inputs) if self.variadic_input else min(len(inputs), len(self.inputs))
             work = formula.work(*inputs[:count], **named)
         except ShapeUnknown as why:
@@ -77,9 +75,9 @@ class Operator:
     ) -> Work | Unknown:
         if isinstance(work, Unknown):
             return work
-        stray = set(work.elementwise) - set(ELEMENTWISE_CLASSES)
-        if stray:
-            raise ValueError(f"{self.name}: {sorted(stray)} are no classes of elementwise operations")
+        if not _CLASSES.issuperset(work.elementwise):
+            stray = sorted(set(work.elementwise) - _CLASSES)
+            raise ValueError(f"{self.name}: {stray} are no classes of elementwise operations")
         reads, writes, number_format = work.reads, work.writes, work.format
         if reads is None:
             reads = tuple(0 if v is None else v.bytes for v in inputs)
@@ -88,7 +86,7 @@ class Operator:
         if number_format is None:
             first = next((v for v in (*inputs, *outputs) if v is not None), None)
             number_format = getattr(first, "dtype", None)
-        return dataclasses.replace(work, reads=reads, writes=writes, format=number_format)
+        return Work(work.macs, work.elementwise, work.padding_macs, reads, writes, number_format)
 
 
 @dataclass_transform(frozen_default=True)
@@ -111,6 +109,7 @@ def operator(name: str, *, since: int = 1, domain: str = "") -> Callable[[type[T
             inputs=positional,
             variadic_input=any(p.kind is p.VAR_POSITIONAL for p in parameters),
             outputs=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+            attributes=frozenset(f.name for f in dataclasses.fields(formula)),
             cases=tuple(getattr(formula, "cases", ())),
         )
         return formula

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from rooftune.quantities import Count, Dim, DType, Maybe, Unknown, product
@@ -65,18 +66,18 @@ class TensorType:
     def rank(self) -> int:
         return len(self.shape)
 
-    @property
+    @cached_property
     def elements(self) -> Count:
         return product(self.shape)
 
-    @property
+    @cached_property
     def bytes(self) -> Maybe:
         """Size in memory; unknown for strings, whose length is data."""
         if self.dtype is DType.STRING:
             return Unknown("strings have no fixed size")
         if self.dims is None:
             return Unknown(f"the shape of {self.name or 'a tensor'} is not known")
-        return self.dtype.nbytes(product(self.dims))
+        return self.dtype.nbytes(self.elements)
 
     def __str__(self) -> str:
         inside = "?" if self.dims is None else ",".join(map(str, self.dims))

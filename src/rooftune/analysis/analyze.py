@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rooftune.analysis.collector import collector_at_rest
 from rooftune.analysis.conventions import Convention, intensity_conventions
 from rooftune.analysis.footprint import activation_peak
 from rooftune.analysis.fusion import fusion_rules
@@ -17,6 +16,7 @@ from rooftune.analysis.tensors import Tensor, shared_storage
 from rooftune.analysis.traffic import Access, fused_bytes, kernel_accesses
 from rooftune.analysis.views import ideal_bytes, textbook_bytes, unfused_bytes
 from rooftune.analysis.work import NodeWork, model_work
+from rooftune.graph.collector import collector_at_rest
 from rooftune.graph.model import Model
 from rooftune.machine.spec import Machine
 from rooftune.ops import Work

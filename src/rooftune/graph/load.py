@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -14,6 +12,7 @@ from rooftune.errors import InputError
 from rooftune.graph.bindings import bind, name_open_dimensions
 from rooftune.graph.check_structure import check_structure
 from rooftune.graph.check_tensors import check_tensors
+from rooftune.graph.collector import collector_at_rest
 from rooftune.graph.external_data import ExternalData
 from rooftune.graph.file_tensor import MappedFile
 from rooftune.graph.lazy_weights import attach_weights
@@ -75,7 +74,7 @@ def _build(
     batch: int | None,
 ) -> Model:
     payloads = skeleton.payloads if skeleton is not None else ()
-    with _collector_at_rest():
+    with collector_at_rest():
         warnings = check_structure(proto)
         checked = check_tensors(proto, payloads, ExternalData(path.parent if path is not None else None))
         if checked.missing:
@@ -127,15 +126,3 @@ def _to_ir(proto: onnx.ModelProto) -> ir.Model:
         # whatever the library cannot read is a malformed model; it raises many types
         reason = str(why.__cause__ or why).splitlines()[0][:200]
         raise InputError(f"the graph is malformed: {reason}", "export the model again") from why
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Many small objects are made and none die: the collector would only walk them again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -1,4 +1,4 @@
-"""Counting without the garbage collector in the way."""
+"""Work on graphs without the garbage collector in the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["collector_at_rest"]
 
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """No collections inside: an analysis makes many small objects and drops none of them in cycles.
+    """No collections inside: loading and counting make many small objects and drop none of them in cycles.
 
     On a graph of 10,000 nodes the collector would otherwise take a third of the time.
     """

@@ -109,7 +109,7 @@ def operator(name: str, *, since: int = 1, domain: str = "") -> Callable[[type[T
             inputs=positional,
             variadic_input=any(p.kind is p.VAR_POSITIONAL for p in parameters),
             outputs=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
-            attributes=frozenset(f.name for f in dataclasses.fields(formula)),
+            attributes=frozenset(f.name for f in dataclasses.fields(formula)),  # type: ignore[arg-type]
             cases=tuple(getattr(formula, "cases", ())),
         )
         return formula

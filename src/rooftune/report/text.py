@@ -46,6 +46,7 @@ _LETTERS = {
 }
 _TOP_OPERATORS = 10
 _MOST_ROWS = 12
+_LONGEST_CAUSE = 60
 
 
 def render_text(record: Mapping[str, Any], console: Console, *, width: int | None = None) -> None:
@@ -76,7 +77,13 @@ def _blocks(record: Mapping[str, Any], columns: int, plain: bool) -> Iterator[Co
     operators = _operators(record)
     if operators:
         yield _top(operators, columns, plain)
-    for make in (tables.step_table, tables.candidate_table, tables.refused_table, tables.unknown_table):
+    for make in (
+        tables.counterfactual_table,
+        tables.step_table,
+        tables.candidate_table,
+        tables.refused_table,
+        tables.unknown_table,
+    ):
         table = make(record)
         if table.rows:
             yield _grid(table, columns)
@@ -182,8 +189,11 @@ def _top(operators: list[Operator], columns: int, plain: bool) -> Group:
     shown = operators[:_TOP_OPERATORS]
     longest = number(shown[0].seconds) or 1.0
     wide = columns >= 110
-    name_width = 44 if wide else 32
-    room = max(8, columns - name_width - (64 if wide else 36))
+    longest_name = max(len(operator.name or operator.op or "(unnamed)") for operator in shown)
+    name_width = min(44 if wide else 32, max(longest_name, 8))
+    longest_cause = max(len(operator.cause) for operator in shown)
+    cause_width = max(16, min(_LONGEST_CAUSE, longest_cause, columns - name_width - 56)) if wide else 0
+    room = max(8, columns - name_width - (48 + cause_width if wide else 36))
     grid = Grid(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     grid.add_column("operator", no_wrap=True, width=name_width)
     grid.add_column("time", justify="right", no_wrap=True)
@@ -191,7 +201,7 @@ def _top(operators: list[Operator], columns: int, plain: bool) -> Group:
     grid.add_column("of roof", justify="right", no_wrap=True)
     if wide:
         grid.add_column("FLOP/B", justify="right", no_wrap=True)
-        grid.add_column("cause", no_wrap=True, max_width=16)
+        grid.add_column("cause", no_wrap=True, max_width=cause_width)
     grid.add_column("lower bound within the time" if room > 26 else "", no_wrap=True)
     for operator in shown:
         cells = max(1, round(room * (number(operator.seconds) or 0.0) / longest))
@@ -205,7 +215,7 @@ def _top(operators: list[Operator], columns: int, plain: bool) -> Group:
             Text(percent(operator.share_of_roof)),
         ]
         if wide:
-            row += [Text(ratio(operator.intensity)), Text(shortened(operator.cause, 16))]
+            row += [Text(ratio(operator.intensity)), Text(shortened(operator.cause, cause_width))]
         grid.add_row(*row, strip)
     what = "measured" if shown[0].is_measured else "predicted"
     title = f"The {len(shown)} slowest of {len(operators):,} operators, {what}"

@@ -187,7 +187,9 @@ def race_triad(program: Path, cpus: Sequence[int], non_temporal: bool, turns: in
     team = Team(cpus)
     total, whole = dram_array_bytes(topology, cpus, int(psutil.virtual_memory().available) // 3)
     stores = "non-temporal" if non_temporal else "ordinary"
-    kernel = next(k for k in stream_kernels() if k.pattern == "triad" and k.stores == stores)
+    kernel = next(
+        k for k in stream_kernels() if k.pattern == "triad" and k.stores == stores and k.stepwise != non_temporal
+    )
     arrays = Arrays.touched(team, total // len(cpus), 3)
     meter = StreamMeter(team, kernel, arrays, None)
     moved = meter.window_bytes

@@ -183,7 +183,8 @@ class _Probe:
         if not whole:
             self._note(f"DRAM on {len(team)} threads: arrays of {size} bytes, less than four last caches")
         arrays = Arrays.touched(team, size // len(team), 3)
-        meters = {("DRAM", stream): StreamMeter(team, stream, arrays, None) for stream in streams}
+        far = [stream for stream in streams if stream.stepwise or stream.non_temporal or stream.pattern == "read"]
+        meters = {("DRAM", stream): StreamMeter(team, stream, arrays, None) for stream in far}
         self._keep(team, sample_in_turns(meters, self.effort.dram_windows, self.effort.samples, deadline))
 
     def _new_cache_meters(self, team: Team, streams: list[StreamKernel]) -> dict[tuple[str, StreamKernel], StreamMeter]:
@@ -194,7 +195,7 @@ class _Probe:
                 self._note(f"{name} not measured on {len(team)} threads: {share}")
         if not fitting:
             return {}
-        ordinary = [stream for stream in streams if not stream.non_temporal]
+        ordinary = [stream for stream in streams if not stream.non_temporal and not stream.stepwise]
         arrays = Arrays.touched(team, max(fitting.values()), 3)
         return {(n, s): StreamMeter(team, s, arrays, share) for n, share in fitting.items() for s in ordinary}
 

@@ -22,7 +22,7 @@ from rooftune.protocols import Progress
 
 __all__ = ["home", "host_machine", "store_machine", "stored_machine", "stored_path"]
 
-_PROBE_VERSION = 1
+_PROBE_VERSION = 2
 """Raised when a change of the probe makes older results incomparable."""
 
 _WAIT_SECONDS = 0.1

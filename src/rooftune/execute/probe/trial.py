@@ -36,9 +36,11 @@ def stream_isa(scalable: bool = True) -> VectorIsa | None:
 
 
 def stream_kernels() -> list[StreamKernel]:
-    """The stream kernels for this processor: each pattern, and those that store also past the caches."""
+    """The stream kernels for this processor: each pattern, and those that store also in step and past the caches."""
     widest, fixed = stream_isa(), stream_isa(scalable=False)
     kernels = [stream_kernel(widest, pattern) for pattern in PATTERNS] if widest else []
+    if widest:
+        kernels += [stream_kernel(widest, pattern, stepwise=True) for pattern in PATTERNS if pattern != "read"]
     if fixed:
         kernels += [stream_kernel(fixed, pattern, True) for pattern in PATTERNS if pattern != "read"]
     return kernels

@@ -19,7 +19,6 @@ __all__ = [
     "Unknown",
     "ceil_div",
     "count_text",
-    "is_known",
     "larger",
     "product",
     "si",
@@ -46,11 +45,6 @@ class Unknown:
 
 
 Maybe: TypeAlias = Count | Unknown
-
-
-def is_known(value: object) -> bool:
-    """True for anything but `Unknown`."""
-    return not isinstance(value, Unknown)
 
 
 class DType(Enum):

@@ -88,15 +88,12 @@ def require_complete(model: Model) -> None:
         )
     open_ones = model.open_dimensions
     if open_ones:
-        example = next(
-            (
-                n
-                for n, t in model.inputs.items()
-                if t is not None and any(not isinstance(d, int) for d in getattr(t, "dims", None) or ())
-            ),
-            "input",
+        shapes = {name: getattr(kind, "dims", None) or () for name, kind in model.inputs.items()}
+        name, dims = next(
+            (item for item in shapes.items() if not all(isinstance(d, int) for d in item[1])), ("input", ())
         )
+        example = "x".join(str(d) if isinstance(d, int) else "1" for d in dims)
         raise InputError(
             f"the inputs have open dimensions: {', '.join(open_ones)}",
-            f"bind them with --batch N or --shape {example}=1x3x224x224, or give data with --input",
+            f"bind them with --batch N or --shape {name}={example}, or give data with --input",
         )

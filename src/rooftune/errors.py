@@ -15,9 +15,8 @@ class RooftuneError(Exception):
     exit_code = 2
 
     def __init__(self, cause: str, remedy: str) -> None:
-        super().__init__(f"{cause} — {remedy}")
-        self.cause = cause
-        self.remedy = remedy
+        self.cause, self.remedy = _one_line(cause), _one_line(remedy)
+        super().__init__(f"{self.cause} — {self.remedy}")
 
 
 class InputError(RooftuneError):
@@ -34,3 +33,8 @@ class MissingDependency(RooftuneError):
     """The environment lacks something; the remedy says what to install (exit code 3)."""
 
     exit_code = 3
+
+
+def _one_line(text: str) -> str:
+    """Names in a damaged file may hold line breaks and terminal codes: they are written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

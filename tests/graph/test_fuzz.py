@@ -66,7 +66,7 @@ def survive(content: bytes, folder: Path) -> None:
     try:
         load(path)
     except InputError as why:
-        assert "\n" not in str(why)
+        assert str(why).isprintable()
     assert time.process_time() - start < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 

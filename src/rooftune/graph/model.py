@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx_ir
@@ -31,6 +31,10 @@ class Model:
     missing_data: tuple[str, ...] = ()
     bindings: Mapping[str, int] = field(default_factory=dict)
     data_files: tuple[str, ...] = ()
+
+    def edited(self, graph: onnx_ir.Model) -> Model:
+        """A model with a changed graph: no longer the one in the file, and named after nothing on disk."""
+        return replace(self, ir=graph, path=None)
 
     @property
     def graph(self) -> onnx_ir.Graph:

@@ -1,0 +1,1 @@
+"""Lossless rewrites of graphs, each a rule with its proof."""

@@ -1,0 +1,219 @@
+"""The only place where graphs are edited: putting a replacement in, taking out what nobody reads any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from rooftune.graph.constants import constant_tensor
+from rooftune.graph.model import Model
+from rooftune.graph.repair import Repair
+from rooftune.rewrite.builder import Builder, NotFinite
+from rooftune.rewrite.journal import Applied, Journal
+from rooftune.rewrite.match import Match, label_of
+from rooftune.rewrite.names import Names
+from rooftune.rewrite.price import Price, Target, price_of
+from rooftune.rewrite.rule import Rule
+from rooftune.rewrite.sweep import Evaluate
+from rooftune.verdicts import Refusal
+
+__all__ = ["Workplace", "commit", "remove_unread"]
+
+
+class Workplace:
+    """A model under work: its names, what is known of its open dimensions, and the journal."""
+
+    def __init__(self, model: Model, target: Target | None, evaluate: Evaluate | None) -> None:
+        self.model, self.target, self.evaluate = model, target, evaluate
+        self.ir = model.ir
+        self.opset = model.opset
+        self.names = Names(self.ir)
+        self.journal = Journal()
+        self.repair = Repair(self.ir.opset_imports, self.ir.functions, {})
+        self._in_functions = {id(graph) for f in self.ir.functions.values() for graph in (f.graph, *f.subgraphs())}
+        for node in self.all_nodes():
+            for value in node.outputs:
+                self.repair.allow(value)
+        for value in self.ir.graph.inputs:
+            self.repair.allow(value)
+
+    def all_nodes(self) -> Iterator[ir.Node]:
+        """Every node of the main graph, of the graphs inside it and of the functions, in running order."""
+        yield from self.ir.graph.all_nodes()
+        for function in self.ir.functions.values():
+            yield from function.all_nodes()
+
+    def in_function(self, node: ir.Node) -> bool:
+        """True for nodes below a model-local function, where there are no initialisers."""
+        return id(node.graph) in self._in_functions
+
+    def price(self, nodes: Sequence[ir.Node]) -> Price:
+        return price_of(nodes, self.model, self.target)
+
+
+def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
+    """Put the replacement of a match into the graph; the values around the change, or why it was left as it was."""
+    new = Builder(m.root, place.names, place.repair, place.opset)
+    try:
+        made = rule.replace(m, new)
+    except NotFinite as why:
+        made = Refusal(str(why))
+    if isinstance(made, Refusal):
+        _take_back(new)
+        return made
+    outputs = [made] if isinstance(made, ir.Value) else list(made)
+    refused = _cannot_stand_in(m, outputs, new) or _stored_twice(m, new)
+    if refused is not None:
+        _take_back(new)
+        return refused
+    graph = m.root.graph
+    assert graph is not None
+    _give_types(m.root, outputs, new)
+    _place_constants(place, new, graph, m.root)
+    going = [n for n in m.nodes if n is m.root or _goes_with(n, m)]
+    before, after = place.price(going[::-1]), place.price(new.nodes)
+    if rule.must_pay and not after < before:
+        for value in new.constants:
+            place.ir.graph.initializers.pop(value.name or "", None)
+        _take_back(new)
+        return Refusal(_not_cheaper(before, after))
+    graph.insert_before(m.root, new.nodes)
+    around = [v for n in going for v in n.inputs if v is not None]
+    for old, replacement in zip(m.root.outputs, outputs, strict=False):
+        if replacement is not None:
+            _stand_in(old, replacement, fresh=any(replacement is v for n in new.nodes for v in n.outputs))
+            around.append(replacement)
+    removed = remove_unread([m.root, *m.nodes[1:]])
+    place.journal.applied.append(
+        Applied(
+            rule=rule.name,
+            node=label_of(m.root),
+            removed=tuple(label_of(n) for n in removed),
+            added=tuple(label_of(n) for n in new.nodes),
+            flops_delta=_delta(before.flops, after.flops),
+            bytes_delta=_delta(before.bytes, after.bytes),
+            seconds_delta=_delta(before.seconds, after.seconds),
+        )
+    )
+    return [*around, *(v for n in new.nodes for v in (*n.inputs, *n.outputs) if v is not None)]
+
+
+def remove_unread(nodes: Sequence[ir.Node]) -> list[ir.Node]:
+    """Take out those of these nodes that nobody reads, and whatever only they had read; what was taken out."""
+    removed: list[ir.Node] = []
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop(0)
+        graph = node.graph
+        if graph is None or any(v.uses() or v.is_graph_output() for v in node.outputs):
+            continue
+        makers = [v.producer() for v in node.inputs if v is not None]
+        for inner in _nodes_inside(node):
+            makers += [v.producer() for v in inner.inputs if v is not None]
+            inner_graph = inner.graph
+            if inner_graph is not None:
+                for place, value in enumerate(inner.inputs):
+                    if value is not None:
+                        inner.replace_input_with(place, None)
+        graph.remove(node, safe=True)
+        removed.append(node)
+        waiting += [m for m in makers if m is not None and m.graph is not None]
+    return removed
+
+
+def _nodes_inside(node: ir.Node) -> Iterator[ir.Node]:
+    for attribute in node.attributes.values():
+        if attribute.is_ref():
+            continue
+        if attribute.type == ir.AttributeType.GRAPH:
+            yield from attribute.as_graph().all_nodes()
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            for graph in attribute.as_graphs():
+                yield from graph.all_nodes()
+
+
+def _goes_with(node: ir.Node, m: Match) -> bool:
+    """True for a covered node that only other covered nodes read."""
+    covered = {id(n) for n in m.nodes}
+    return all(not v.is_graph_output() and all(id(n) in covered for n, _ in v.uses()) for v in node.outputs)
+
+
+def _cannot_stand_in(m: Match, outputs: Sequence[ir.Value | None], new: Builder) -> Refusal | None:
+    """Why a value that is there already cannot take the place, and the name, of an output of the graph."""
+    fresh = {id(v) for n in new.nodes for v in n.outputs}
+    for old, value in zip(m.root.outputs, outputs, strict=False):
+        if value is None:
+            if old.uses() or old.is_graph_output():
+                return Refusal(f"{old.name} is read", label_of(m.root))
+            continue
+        if not old.is_graph_output() or id(value) in fresh:
+            continue
+        producer = value.producer()
+        if producer is None or producer.graph is not m.root.graph or value.is_graph_output():
+            return Refusal(f"{old.name} is an output of the graph and {value.name} cannot take its name")
+    return None
+
+
+def _stored_twice(m: Match, new: Builder) -> Refusal | None:
+    """A large weight that others read as well would have to be stored a second time."""
+    covered = {id(n) for n in m.nodes}
+    for value in new.consumed:
+        if any(id(node) not in covered for node, _ in value.uses()) or value.is_graph_output():
+            return Refusal(f"the weight {value.name} is shared and would be stored twice", label_of(m.root))
+    return None
+
+
+def _take_back(new: Builder) -> None:
+    """Undo what building alone has done: the new nodes read nothing any more."""
+    for node in new.nodes:
+        for place in range(len(node.inputs)):
+            node.replace_input_with(place, None)
+
+
+def _give_types(root: ir.Node, outputs: Sequence[ir.Value | None], new: Builder) -> None:
+    made = {id(v) for n in new.nodes for v in n.outputs}
+    for old, value in zip(root.outputs, outputs, strict=False):
+        if value is not None and id(value) in made:
+            value.type, value.shape = old.type or value.type, old.shape if old.shape is not None else value.shape
+    new.infer_types()
+
+
+def _place_constants(place: Workplace, new: Builder, graph: ir.Graph | ir.Function, root: ir.Node) -> None:
+    """Make constants initialisers of the main graph; in functions, which have none, Constant nodes."""
+    if not place.in_function(root):
+        for value in new.constants:
+            place.ir.graph.register_initializer(value)
+        return
+    made = []
+    for value in new.constants:
+        tensor = constant_tensor(value)
+        attributes = [ir.AttrTensor("value", ir.Tensor(np.asarray(tensor.numpy()), dtype=value.dtype))]
+        value.const_value = None
+        made.append(ir.Node("", "Constant", [], attributes, outputs=[value], name=place.names.node("Constant")))
+    new.nodes[:0] = made
+
+
+def _stand_in(old: ir.Value, value: ir.Value, *, fresh: bool) -> None:
+    """Let `value` take the place of `old` everywhere; it takes the name too where people know it."""
+    is_output = old.is_graph_output()
+    name = old.name
+    old.replace_all_uses_with(value, replace_graph_outputs=True)
+    if fresh or is_output:
+        old.name = None
+        value.name = name
+        value.doc_string = value.doc_string or old.doc_string
+        if is_output:
+            value.shape = old.shape if old.shape is not None else value.shape
+            value.type = old.type or value.type
+
+
+def _delta(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def _not_cheaper(before: Price, after: Price) -> str:
+    if before.seconds is not None and after.seconds is not None:
+        return f"it would not be faster: {before.seconds * 1e6:.3g} µs before, {after.seconds * 1e6:.3g} µs after"
+    return f"it would not be cheaper: {before.flops} FLOPs before, {after.flops} after"

@@ -1,0 +1,151 @@
+"""Applying rules until none applies any more: a work list of nodes, never a walk of the whole graph per change."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from rooftune.graph.collector import collector_at_rest
+from rooftune.graph.model import Model
+from rooftune.rewrite.edit import Workplace, commit
+from rooftune.rewrite.journal import Journal, Refused
+from rooftune.rewrite.match import Match, label_of
+from rooftune.rewrite.price import Target
+from rooftune.rewrite.rule import Rule
+from rooftune.rewrite.sweep import Evaluate, Sweep
+from rooftune.verdicts import Exactness, Refusal
+
+__all__ = ["Rewritten", "rewrite"]
+
+MAX_ROUNDS = 20
+REACH = 4
+"""How many readers away from a change a pattern may begin to match: the depth of the deepest pattern."""
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """The model after its rewriting, what was done, and how exact all of it is."""
+
+    model: Model
+    journal: Journal
+    exactness: Exactness
+
+
+@collector_at_rest()
+def rewrite(
+    model: Model,
+    steps: Sequence[Rule | Sweep],
+    *,
+    target: Target | None = None,
+    evaluate: Evaluate | None = None,
+    update: Callable[[str], None] = lambda text: None,
+) -> Rewritten:
+    """Rewrite a copy of a model with these rules and sweeps until nothing changes any more.
+
+    target    the machine for which rules that do not always pay are decided; None decides by FLOPs and bytes
+    evaluate  computes constant parts of the graph that are too odd for NumPy; None leaves them
+    The weights stay where they are: folded ones are worked out when the result is written.
+    """
+    copy = model.edited(model.ir.clone())
+    place = Workplace(copy, target, evaluate)
+    rules = [s for s in steps if isinstance(s, Rule) and s.since <= copy.opset]
+    sweeps = [s for s in steps if isinstance(s, Sweep)]
+    run = _Run(place, rules)
+    for _ in range(MAX_ROUNDS):
+        before = len(place.journal.applied)
+        for sweep in sweeps:
+            place.journal.applied += sweep.run(place)
+        run.to_fixpoint(place.all_nodes())
+        update(f"{len(place.journal.applied)} changes")
+        if len(place.journal.applied) == before:
+            break
+    else:
+        place.journal.notes.append(f"stopped after {MAX_ROUNDS} rounds, though there was more to do")
+    place.journal.refused = run.refusals()
+    used = {a.rule for a in place.journal.applied}
+    exactness = max((s.exactness for s in steps if s.name in used), key=_looseness, default=Exactness.BITWISE)
+    return Rewritten(copy, place.journal, exactness)
+
+
+def _looseness(exactness: Exactness) -> float:
+    return exactness.tolerance
+
+
+class _Run:
+    """The work list and what was refused on the way."""
+
+    def __init__(self, place: Workplace, rules: Sequence[Rule]) -> None:
+        self.place = place
+        self.by_op: dict[tuple[str, str], list[Rule]] = {}
+        for rule in rules:
+            for op in sorted(rule.roots):
+                self.by_op.setdefault(op, []).append(rule)
+        self.refused: dict[tuple[str, int], tuple[ir.Node, Refused]] = {}
+
+    def refusals(self) -> list[Refused]:
+        """Refusals at nodes that are still there."""
+        return [entry for node, entry in self.refused.values() if node.graph is not None]
+
+    def to_fixpoint(self, nodes: Iterable[ir.Node]) -> None:
+        """Apply rules at these nodes and wherever a change reaches, until nothing applies."""
+        waiting = deque(nodes)
+        queued = {id(n) for n in waiting}
+        limit = len(self.place.journal.applied) + 50 * len(waiting) + 1000
+        while waiting:
+            node = waiting.popleft()
+            queued.discard(id(node))
+            if node.graph is None:
+                continue
+            for rule in self.by_op.get((node.domain, node.op_type), ()):
+                touched = self.attempt(rule, node)
+                if touched is None:
+                    continue
+                for near in _reached(touched):
+                    if id(near) not in queued:
+                        queued.add(id(near))
+                        waiting.append(near)
+                break
+            if len(self.place.journal.applied) > limit:
+                self.place.journal.notes.append("stopped: the rules undo one another")
+                return
+
+    def attempt(self, rule: Rule, node: ir.Node) -> list[ir.Value] | None:
+        """Apply a rule at a node; the values whose surroundings changed, or None where it was not applied."""
+        key = (rule.name, id(node))
+        self.refused.pop(key, None)
+        match = rule.find(node)
+        if match is None:
+            return None
+        outcome = rule.guard(match) if isinstance(match, Match) else match
+        if outcome is None and isinstance(match, Match):
+            done = commit(self.place, rule, match)
+            if not isinstance(done, Refusal):
+                return done
+            outcome = done
+        if outcome is not None:
+            self.refused[key] = (node, Refused(rule.name, outcome.at or label_of(node), outcome.reason))
+        return None
+
+
+def _reached(values: Sequence[ir.Value]) -> list[ir.Node]:
+    """Nodes at which a pattern could newly match: the makers and readers of these values, and readers behind them."""
+    found: dict[int, ir.Node] = {}
+    edge: list[ir.Value] = []
+    for value in values:
+        producer = value.producer()
+        if producer is not None and producer.graph is not None:
+            found[id(producer)] = producer
+            edge += producer.outputs
+        edge.append(value)
+    for _ in range(REACH):
+        following: list[ir.Value] = []
+        for value in edge:
+            for node, _ in value.uses():
+                if node.graph is not None and id(node) not in found:
+                    found[id(node)] = node
+                    following += node.outputs
+        edge = following
+    return list(found.values())

@@ -1,0 +1,29 @@
+"""Nodes whose results nobody reads go, and weights that nobody reads."""
+
+from __future__ import annotations
+
+from onnx_ir.passes.common import RemoveUnusedFunctionsPass, RemoveUnusedNodesPass
+
+from rooftune.rewrite.edit import Workplace
+from rooftune.rewrite.journal import Applied
+from rooftune.rewrite.passes import run_pass
+from rooftune.rewrite.rule import Example
+from rooftune.rewrite.sweep import Sweep
+
+
+class RemoveDeadNodes(Sweep):
+    """Remove nodes and initialisers that no output depends on."""
+
+    def run(self, place: Workplace) -> list[Applied]:
+        found = run_pass(place, self.name, RemoveUnusedNodesPass())
+        if place.ir.functions:
+            found += run_pass(place, self.name, RemoveUnusedFunctionsPass())
+        return found
+
+    examples = (
+        Example(
+            "a branch without an end",
+            "(float[2,3] x) => (float[2,3] y) { a = Exp(x) b = Log(a) y = Relu(x) }",
+            "y = Relu(x)",
+        ),
+    )

@@ -113,6 +113,7 @@ class Record:
     candidates: Sequence[CandidateRow] = ()
     refused: Sequence[Refused] = ()
     profiles: Mapping[str, Any] = field(default_factory=dict)
+    rewrite: Mapping[str, Any] | None = None
     method: Sequence[str] = ()
     schema: int = SCHEMA
 

@@ -15,7 +15,7 @@ from rooftune.graph.constants import is_constant
 from rooftune.graph.load import load_proto
 from rooftune.graph.model import Model
 
-__all__ = ["graph_lines", "model_of_text"]
+__all__ = ["graph_lines", "model_of_text", "node_line"]
 
 
 def model_of_text(text: str, *, opset: int = 20, seed: int = 0) -> Model:
@@ -56,9 +56,26 @@ def graph_lines(model: Model) -> list[str]:
     return [_line(node, names) for node in model.ir.graph]
 
 
+def node_line(node: ir.Node) -> str:
+    """The node in one line under the names its values have; constants as `#` with their sizes: `#64x3x7x7`."""
+    inputs = [_shown(v) for v in node.inputs]
+    return _written_line(node, inputs, [v.name or "" for v in node.outputs])
+
+
+def _shown(value: ir.Value | None) -> str:
+    if value is None:
+        return ""
+    if not is_constant(value):
+        return value.name or "?"
+    return "#" + "x".join(str(d) for d in value.shape or ())
+
+
 def _line(node: ir.Node, names: dict[int, str]) -> str:
     inputs = ["" if v is None else "#" if is_constant(v) else _name(v, names) for v in node.inputs]
-    outputs = [_name(v, names) for v in node.outputs if v.name]
+    return _written_line(node, inputs, [_name(v, names) for v in node.outputs if v.name])
+
+
+def _written_line(node: ir.Node, inputs: list[str], outputs: list[str]) -> str:
     attributes = ", ".join(sorted(_attributes(node)))
     op = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
     return f"{', '.join(outputs)} = {op}{f'<{attributes}>' if attributes else ''}({', '.join(inputs)})"

@@ -116,7 +116,8 @@ def _size(value: ir.Value) -> int:
     dims = value.shape.dims
     if not isinstance(value.type, ir.TensorType) or not all(isinstance(d, int) for d in dims):
         return -1
-    return math.prod(int(d) for d in dims) * value.dtype.bitwidth // 8  # type: ignore[arg-type]
+    count: int = math.prod(d if isinstance(d, int) else 0 for d in dims)
+    return count * value.dtype.bitwidth // 8
 
 
 def _read_outside(value: ir.Value, inside: dict[int, ir.Node]) -> bool:

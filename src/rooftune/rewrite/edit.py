@@ -10,6 +10,7 @@ import onnx_ir as ir
 from rooftune.graph.constants import constant_tensor
 from rooftune.graph.model import Model
 from rooftune.graph.repair import Repair
+from rooftune.graph.text import node_line
 from rooftune.rewrite.builder import Builder, NotFinite
 from rooftune.rewrite.journal import Applied, Journal
 from rooftune.rewrite.match import Match, label_of
@@ -31,6 +32,7 @@ class Workplace:
         self.opset = model.opset
         self.names = Names(self.ir)
         self.journal = Journal()
+        self.standing: dict[str, ir.Value] = {}  # what took the place of a value, by its old name
         self.repair = Repair(self.ir.opset_imports, self.ir.functions, {})
         self._in_functions = {id(graph) for f in self.ir.functions.values() for graph in (f.graph, *f.subgraphs())}
         for node in self.all_nodes():
@@ -79,10 +81,13 @@ def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
             place.ir.graph.initializers.pop(value.name or "", None)
         _take_back(new)
         return Refusal(_not_cheaper(before, after))
+    shown = tuple(node_line(n) for n in going[::-1])
     graph.insert_before(m.root, new.nodes)
     around = [v for n in going for v in n.inputs if v is not None]
     for old, replacement in zip(m.root.outputs, outputs, strict=False):
         if replacement is not None:
+            if old.name:
+                place.standing[old.name] = replacement
             _stand_in(old, replacement, fresh=any(replacement is v for n in new.nodes for v in n.outputs))
             around.append(replacement)
     removed = remove_unread([m.root, *m.nodes[1:]])
@@ -92,6 +97,8 @@ def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
             node=label_of(m.root),
             removed=tuple(label_of(n) for n in removed),
             added=tuple(label_of(n) for n in new.nodes),
+            before=shown,
+            after=tuple(node_line(n) for n in new.nodes),
             flops_delta=_delta(before.flops, after.flops),
             bytes_delta=_delta(before.bytes, after.bytes),
             seconds_delta=_delta(before.seconds, after.seconds),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
@@ -27,11 +27,15 @@ REACH = 4
 
 @dataclass(frozen=True)
 class Rewritten:
-    """The model after its rewriting, what was done, and how exact all of it is."""
+    """The model after its rewriting, what was done, and how exact all of it is.
+
+    renamed  values that live on under another name: the old name and the new one
+    """
 
     model: Model
     journal: Journal
     exactness: Exactness
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @collector_at_rest()
@@ -67,7 +71,20 @@ def rewrite(
     place.journal.refused = run.refusals()
     used = {a.rule for a in place.journal.applied}
     exactness = max((s.exactness for s in steps if s.name in used), key=_looseness, default=Exactness.BITWISE)
-    return Rewritten(copy, place.journal, exactness)
+    return Rewritten(copy, place.journal, exactness, _renamed(place))
+
+
+def _renamed(place: Workplace) -> dict[str, str]:
+    """Where each value that was replaced can be found at the end."""
+    found = {}
+    for old, value in place.standing.items():
+        name, last = value.name, value
+        while name != old and name in place.standing and place.standing[name] is not last:
+            last = place.standing[name]
+            name = last.name
+        if name and name != old:
+            found[old] = name
+    return found
 
 
 def _looseness(exactness: Exactness) -> float:

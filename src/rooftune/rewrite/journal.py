@@ -15,7 +15,7 @@ class Applied:
     """One application of a rule.
 
     node     the node whose outputs were replaced
-    removed  names of the nodes that went, `added` of those that came
+    removed  names of the nodes that went, `added` of those that came; `before` and `after` show them as text
     The deltas are after - before of these nodes on their own (negative is better); None where they are not known.
     """
 
@@ -23,6 +23,8 @@ class Applied:
     node: str
     removed: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     flops_delta: float | None = None
     bytes_delta: float | None = None
     seconds_delta: float | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import onnx_ir as ir
 
 from rooftune.graph.small_values import SmallValues
+from rooftune.graph.text import node_line
 from rooftune.rewrite.constant_part import ConstantPart, constant_parts
 from rooftune.rewrite.edit import Workplace, remove_unread
 from rooftune.rewrite.journal import Applied
@@ -98,5 +99,7 @@ def _replace(place: Workplace, rule: str, value: ir.Value, tensor: ir.TensorProt
     tensor.name = name
     place.ir.graph.register_initializer(constant)
     value.replace_all_uses_with(constant)
+    place.standing[value.name or ""] = constant
+    label, shown = label_of(node), node_line(node)
     removed = remove_unread([node])
-    return Applied(rule, label_of(node), removed=tuple(label_of(n) for n in removed))
+    return Applied(rule, label, removed=tuple(label_of(n) for n in removed), before=(shown,))

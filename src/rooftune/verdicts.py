@@ -36,3 +36,13 @@ class Exactness(Enum):
         further, this only catches what is broken.
         """
         return {"bitwise": 0.0, "reassociates": 1e-5, "approximates": 5e-2}[self.value]
+
+    def tolerance_for(self, dtype: str) -> float:
+        """Largest allowed error of an output of this element type.
+
+        Half-precision formats cannot hold a number more exactly than to half a unit in the last place, and engines
+        round to them where they please (ONNX Runtime computes chains of float16 operators in float32): four units
+        where fp32 is allowed its 1e-5. What must be equal bit by bit stays so.
+        """
+        unit = {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(dtype, 0.0)
+        return self.tolerance if self is Exactness.BITWISE else max(self.tolerance, 4 * unit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,29 @@ from numpy.typing import NDArray
 from rooftune.protocols import Arrays
 from rooftune.verdicts import Exactness
 
-__all__ = ["OutputCheck", "Verification", "verify"]
+__all__ = ["OutputCheck", "Verification", "nudge", "verify"]
+
+ROUNDINGS = 16
+"""How many times the effect of one rounding at the inputs an error may be: a network rounds in every layer."""
+
+MOST_ROUNDING = 1e-3
+"""A difference above this is never explained by rounding."""
 
 
 @dataclass(frozen=True)
 class OutputCheck:
-    """Error of one output: max absolute difference / max absolute reference; `spread` = (max - min) / max absolute."""
+    """Error of one output: max absolute difference / max absolute reference; `spread` = (max - min) / max absolute.
+
+    tolerance  what the declared exactness allows for the output's element type and its rounding
+    rounding   error of the reference against itself when the inputs change by their last bit; 0 where not measured
+    """
 
     name: str
     max_relative_error: float
     spread: float
     reason: str = ""
+    tolerance: float = 0.0
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,18 @@ class Verification:
 
 
 def verify(
-    reference: Sequence[Arrays], found: Sequence[Arrays], exactness: Exactness, *, inputs_vary: bool = True
+    reference: Sequence[Arrays],
+    found: Sequence[Arrays],
+    exactness: Exactness,
+    *,
+    nudged: Sequence[Arrays] = (),
+    inputs_vary: bool = True,
 ) -> Verification:
     """Compare runs on several inputs; refuses to pass where nothing could be proven.
 
     reference, found  one mapping of output name to array per input
+    nudged            the reference on the same inputs with their last bits changed (`nudge`): a model that turns one
+                      rounding into a large difference is allowed `ROUNDINGS` of them, up to `MOST_ROUNDING`
     inputs_vary       False for models without inputs, whose outputs cannot depend on any
     An output proves nothing when it is constant or all zero, when nearly all of it sits at one value (saturated),
     or when it is the same for every input. One output that proves something is enough, but every one must agree.
@@ -50,16 +69,44 @@ def verify(
     tolerance = exactness.tolerance
     if not reference or len(reference) != len(found):
         return Verification(False, None, tolerance, exactness.value, (), "there were no runs to compare")
-    checks = tuple(_check(name, reference, found, inputs_vary) for name in reference[0])
-    wrong = next((c for c in checks if not c.max_relative_error <= tolerance), None)
+    checks = tuple(
+        _allowed(_check(name, reference, found, inputs_vary), reference, nudged, exactness) for name in reference[0]
+    )
+    wrong = next((c for c in checks if not c.max_relative_error <= c.tolerance), None)
     worst = max((c.max_relative_error for c in checks), default=0.0)
     if wrong is not None:
-        why = wrong.reason or f"error {wrong.max_relative_error:.2g} is above the tolerance {tolerance:.2g}"
+        why = wrong.reason or f"error {wrong.max_relative_error:.2g} is above the tolerance {wrong.tolerance:.2g}"
         return Verification(False, worst, tolerance, exactness.value, checks, f"output {wrong.name}: {why}")
     if checks and all(c.reason for c in checks):
         reasons = "; ".join(f"{c.name} {c.reason}" for c in checks[:3])
         return Verification(False, worst, tolerance, exactness.value, checks, f"nothing could be proven: {reasons}")
     return Verification(True, worst, tolerance, exactness.value, checks)
+
+
+def nudge(inputs: Arrays, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """The same inputs with the last bit of every fp32 or fp64 number changed, up or down at random."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for name, array in inputs.items():
+        wanted = np.asarray(array)
+        if wanted.dtype in (np.float32, np.float64):
+            away = np.where(random.random(wanted.shape) < 0.5, -np.inf, np.inf).astype(wanted.dtype)
+            wanted = np.nextafter(wanted, away)
+        found[name] = wanted
+    return found
+
+
+def _allowed(
+    check: OutputCheck, reference: Sequence[Arrays], nudged: Sequence[Arrays], exactness: Exactness
+) -> OutputCheck:
+    """The check with the tolerance for its output's element type and for what one rounding is worth there."""
+    tolerance = exactness.tolerance_for(np.asarray(reference[0][check.name]).dtype.name)
+    if exactness is Exactness.BITWISE or not nudged:
+        return replace(check, tolerance=tolerance)
+    parts = [_error(np.asarray(a[check.name]), np.asarray(b[check.name])) for a, b in zip(reference, nudged)]
+    rounding = max((error for error, why in parts if not why), default=0.0)
+    floor = min(ROUNDINGS * rounding, MOST_ROUNDING) if np.isfinite(rounding) else 0.0
+    return replace(check, tolerance=max(tolerance, floor), rounding=rounding)
 
 
 def _check(name: str, reference: Sequence[Arrays], found: Sequence[Arrays], inputs_vary: bool) -> OutputCheck:

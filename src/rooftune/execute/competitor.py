@@ -22,15 +22,19 @@ TURN_RUNS = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """What takes part: a candidate on the file of the model it runs (each may have a file of its own)."""
+    """What takes part: a candidate on the file of the model it runs (each may have a file of its own).
+
+    variant  what was done to the model, in a word; "" for the original
+    """
 
     candidate: Candidate
     model_path: Path
     input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    variant: str = ""
 
     @property
     def name(self) -> str:
-        return self.candidate.name
+        return f"{self.candidate.name}, {self.variant}" if self.variant else self.candidate.name
 
 
 @dataclass(frozen=True)

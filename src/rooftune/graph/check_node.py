@@ -41,7 +41,7 @@ def definition(domain: str, operator: str, version: int) -> Definition | None:
         schema = onnx.defs.get_schema(operator, version, domain)
     except onnx.defs.SchemaError:
         return None
-    if schema.deprecated:
+    if schema.deprecated and _withdrawn(operator, domain):
         return None
     single = onnx.defs.OpSchema.FormalParameterOption.Single
     return Definition(
@@ -51,6 +51,12 @@ def definition(domain: str, operator: str, version: int) -> Definition | None:
         {name: _attribute_type(a) for name, a in schema.attributes.items()},
         frozenset(name for name, a in schema.attributes.items() if a.required),
     )
+
+
+def _withdrawn(operator: str, domain: str) -> bool:
+    """True for an operator that no later set has again; GroupNormalization was merely written anew."""
+    versions = [s for s in onnx.defs.get_all_schemas_with_history() if (s.name, s.domain) == (operator, domain)]
+    return max(versions, key=lambda s: s.since_version).deprecated
 
 
 def check_node(node: onnx.NodeProto, wanted: Definition) -> None:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from rooftune.graph.open_shapes import RULES, Dims, Rule, broadcast
 from rooftune.graph.small_values import attribute
 
-__all__ = ["MICROSOFT"]
+__all__ = ["MICROSOFT", "element_type"]
 
 
 def _same(node: ir.Node, shapes: Sequence[Dims], values: Sequence[Any]) -> Sequence[Dims]:
@@ -142,3 +142,20 @@ MICROSOFT: dict[str, Rule] = {
     "SkipSimplifiedLayerNormalization": _skip_normalised,
     "TransposeMatMul": _fused_matmul,
 }
+
+_TYPED_BY = {
+    "DequantizeLinear": 1, "EmbedLayerNormalization": 2, "MatMulIntegerToFloat": 2, "QAttention": 3,
+    "QEmbedLayerNormalization": 6, "QLinearConcat": 1, "QuantizeLinear": 2,
+}  # fmt: skip
+"""Operators whose outputs have the element type of another input than the first: scale, zero point or table."""
+
+
+def element_type(node: ir.Node) -> ir.DataType | None:
+    """Element type of the outputs of a com.microsoft operator; None where it is not known."""
+    place = _TYPED_BY.get(node.op_type, 0)
+    if node.op_type == "QGemm" and (len(node.inputs) < 8 or node.inputs[7] is None):
+        return ir.DataType.FLOAT  # without a scale for the output nothing is quantised again
+    source = node.inputs[place] if place < len(node.inputs) else None
+    if source is None:
+        return ir.DataType.UINT8 if node.op_type == "QuantizeLinear" else None
+    return source.dtype

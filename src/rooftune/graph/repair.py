@@ -16,7 +16,7 @@ import onnx_ir as ir
 from onnx_ir import serde
 
 from rooftune.graph.control_flow_shapes import CONTROL_FLOW
-from rooftune.graph.microsoft_shapes import MICROSOFT
+from rooftune.graph.microsoft_shapes import MICROSOFT, element_type
 from rooftune.graph.open_shapes import RULES, Dims
 from rooftune.graph.small_values import SmallValues, attribute
 from rooftune.graph.stored_tensor import StoredTensor
@@ -180,10 +180,10 @@ class Repair:
         if found is None:
             return self._by_function(node)
         if node.domain not in ("", "ai.onnx"):
-            source = next((v for v in node.inputs if v is not None and v.type is not None), None)
+            dtype = element_type(node)
             for output in node.outputs:
-                if output.type is None and source is not None:
-                    output.type = source.type
+                if output.type is None and dtype is not None:
+                    output.type = ir.TensorType(dtype)
         return found
 
     def _by_function(self, node: ir.Node) -> Sequence[Dims]:

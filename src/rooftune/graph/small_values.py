@@ -301,7 +301,7 @@ EVALUATE: dict[str, Evaluate] = {
     "Expand": _expand,
     "Flatten": lambda node, values: values[0].reshape(math.prod(values[0].shape[: attribute(node, "axis", 1)]), -1),
     "Floor": lambda node, values: _each(_floor, *values[:1]),
-    "Gather": lambda node, values: np.take(values[0], values[1].astype(int), attribute(node, "axis", 0)),
+    "Gather": lambda node, values: np.asarray(np.take(values[0], values[1].astype(int), attribute(node, "axis", 0))),
     "Greater": _compare("is_positive", np.greater),
     "GreaterOrEqual": _compare("is_nonnegative", np.greater_equal),
     "Identity": _plain(lambda x: x),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,13 @@ def graph_lines(model: Model) -> list[str]:
     return [_line(node, names) for node in model.ir.graph]
 
 
-def node_line(node: ir.Node) -> str:
-    """The node in one line under the names its values have; constants as `#` with their sizes: `#64x3x7x7`."""
-    inputs = [_shown(v) for v in node.inputs]
-    return _written_line(node, inputs, [v.name or "" for v in node.outputs])
+def node_line(node: ir.Node, inputs: Sequence[ir.Value | None] | None = None) -> str:
+    """The node in one line under the names its values have; constants as `#` with their sizes: `#64x3x7x7`.
+
+    inputs  what a node that was taken out of its graph had read
+    """
+    read = [_shown(v) for v in (node.inputs if inputs is None else inputs)]
+    return _written_line(node, read, [v.name or "" for v in node.outputs])
 
 
 def _shown(value: ir.Value | None) -> str:

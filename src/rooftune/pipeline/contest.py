@@ -17,9 +17,10 @@ from rooftune.execute.statistics import Interval
 from rooftune.execute.worker import EngineFailure, Worker
 from rooftune.graph.model import Model
 from rooftune.pipeline.job import Job
+from rooftune.pipeline.variants import Variant
 from rooftune.protocols import Arrays, Progress
 from rooftune.verdicts import Exactness
-from rooftune.verify import Verification, verify
+from rooftune.verify import Verification, nudge, verify
 
 __all__ = ["Choice", "choose"]
 
@@ -66,20 +67,22 @@ class Choice:
         return interval.median
 
 
-def choose(job: Job, path: Path, progress: Progress) -> Choice:
-    """Measure every candidate on the model at `path`, verify the finalists, and race the winner with the baseline.
+def choose(job: Job, variants: Sequence[Variant], progress: Progress) -> Choice:
+    """Measure every candidate on every variant, verify the finalists, and race the winner with the baseline.
 
-    Raises InputError when the reference cannot be run or no backend runs the model.
+    The first variant is the original model; defaults on it are what a baseline is chosen from. Raises InputError when
+    the reference cannot be run or no backend runs the model.
     """
+    path = variants[0].path
     with progress.stage("running the reference"):
         reference = _reference(job, path)
-    entries, defaults = _entries(job, path)
+    entries, defaults = _entries(job, variants)
     with progress.stage(f"measuring {len(entries)} candidates"):
         ranking = rank(
             entries,
             job.samples[0],
             budget_seconds=job.budget * (1 - _RACE_SHARE),
-            keep=range(defaults),
+            keep=range(defaults * len(variants)),
             progress=progress,
         )
     if ranking.best is None:
@@ -98,12 +101,22 @@ def choose(job: Job, path: Path, progress: Progress) -> Choice:
     return Choice(entries, ranking, checks, baseline, best, after, ratio, reason)
 
 
-def _entries(job: Job, path: Path) -> tuple[list[Entry], int]:
-    """All candidates, the defaults first (whatever the budget, a baseline must be there), and how many those are."""
-    facts = ModelFacts(branches=_has_branches(job.model))
-    spaces = [backend.space(job.threads, job.objective, facts) for backend in job.backends]
-    ordered = [*(space[0] for space in spaces), *(c for space in spaces for c in space[1:])]
-    return [Entry(candidate, path, job.shapes) for candidate in ordered], len(spaces)
+def _entries(job: Job, variants: Sequence[Variant]) -> tuple[list[Entry], int]:
+    """All candidates on all variants, and how many defaults there are per variant.
+
+    The defaults come first, those on the original before all others: whatever the budget, a baseline must be there,
+    and what a variant gains is seen from defaults.
+    """
+    defaults: list[Entry] = []
+    others: list[Entry] = []
+    for variant in variants:
+        facts = ModelFacts(branches=_has_branches(variant.model))
+        for backend in job.backends:
+            space = backend.space(job.threads, job.objective, facts)
+            first, *rest = (Entry(candidate, variant.path, job.shapes, variant.name) for candidate in space)
+            defaults.append(first)
+            others += rest
+    return [*defaults, *others], len(job.backends)
 
 
 def _has_branches(model: Model) -> bool:
@@ -133,8 +146,8 @@ def _why_not(name: str, after: RaceResult, ratio: Interval | None) -> str:
     return ""
 
 
-def _reference(job: Job, path: Path) -> list[Arrays]:
-    """Outputs of the original model with every optimisation off, on every sample."""
+def _reference(job: Job, path: Path) -> tuple[list[Arrays], list[Arrays]]:
+    """Outputs of the original model with every optimisation off, on every sample, and on samples nudged by a bit."""
     try:
         worker = Worker(reference_candidate(), path, input_shapes=job.shapes)
     except EngineFailure as failure:
@@ -142,7 +155,8 @@ def _reference(job: Job, path: Path) -> list[Arrays]:
         raise _not_runnable(job.model, path, cause) from None
     with worker:
         try:
-            return [worker.run(sample) for sample in job.samples]
+            nudged = [nudge(sample) for sample in job.samples]
+            return [worker.run(sample) for sample in job.samples], [worker.run(sample) for sample in nudged]
         except EngineFailure as failure:
             raise InputError(
                 f"ONNX Runtime cannot run the model on these inputs ({job.given}): {_readable(failure.reason)}",
@@ -150,13 +164,13 @@ def _reference(job: Job, path: Path) -> list[Arrays]:
             ) from None
 
 
-def _verified(job: Job, entry: Entry, reference: Sequence[Arrays]) -> Verification:
+def _verified(job: Job, entry: Entry, reference: tuple[Sequence[Arrays], Sequence[Arrays]]) -> Verification:
     exactness = Exactness.REASSOCIATES
     try:
         found = _outputs(entry.candidate, job, entry.model_path)
     except EngineFailure as failure:
         return Verification(False, None, exactness.tolerance, exactness.value, (), failure.reason)
-    return verify(reference, found, exactness, inputs_vary=bool(job.samples[0]))
+    return verify(reference[0], found, exactness, nudged=reference[1], inputs_vary=bool(job.samples[0]))
 
 
 def _outputs(candidate: Candidate, job: Job, path: Path) -> list[Arrays]:

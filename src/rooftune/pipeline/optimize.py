@@ -12,6 +12,8 @@ from typing import Any
 from rooftune.analysis.analyze import Analysis
 from rooftune.deploy.deployment import Deployment, write_deployment
 from rooftune.deploy.run_folder import check_target, replaced_atomically
+from rooftune.execute.competitor import Entry
+from rooftune.graph.model import Model
 from rooftune.graph.save import copy_model
 from rooftune.machine.spec import Machine
 from rooftune.pipeline.analyze import analyze_on
@@ -21,6 +23,7 @@ from rooftune.pipeline.job import Job, open_job
 from rooftune.pipeline.prepare import HOST, open_machine, require_threads
 from rooftune.pipeline.profile import group_rules_of, profile_facts
 from rooftune.pipeline.samples import Given
+from rooftune.pipeline.variants import Variant, keep_variant, rewrite_section, rewritten_variant
 from rooftune.pipeline.written_down import (
     candidate_rows,
     engine_steps,
@@ -28,10 +31,11 @@ from rooftune.pipeline.written_down import (
     optimize_verdict,
     placed,
     refusals,
+    rewrite_steps,
     speedup_of,
 )
 from rooftune.protocols import Progress, SilentProgress
-from rooftune.records import Record, plain
+from rooftune.records import Record, Refused, plain
 from rooftune.report.html import write_html
 
 __all__ = ["Outcome", "optimize"]
@@ -64,6 +68,8 @@ def optimize(
     batch: int | None = None,
     budget: float = 60.0,
     seed: int = 0,
+    rewrite: bool = True,
+    skip: Sequence[str] = (),
     machine: Machine | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -79,6 +85,7 @@ def optimize(
     objective  `latency` (one request at a time) or `throughput` (several in flight)
     inputs     an .npz file or arrays by name to verify and time with; default random ones drawn from `seed`
     budget     seconds to spend on measuring (loading the engines comes on top)
+    rewrite    also try the losslessly rewritten graph; `skip` names rules to leave out
 
     Candidates are raced in turns in processes of their own, verified against the original model run without
     optimisation, and the winner raced once more against the fastest default. Whatever is not faster beyond
@@ -103,10 +110,20 @@ def optimize(
     started = time.monotonic()
     with replaced_atomically(target) as folder:
         path = copy_model(job.model, folder)
-        choice = choose(job, path, report)
+        variants = [Variant("", job.model, path)]
+        refused: list[Refused] = []
+        if rewrite:
+            made = rewritten_variant(job, host, folder, report, skip=skip)
+            if isinstance(made, Variant):
+                variants.append(made)
+            else:
+                refused.append(made)
+        choice = choose(job, variants, report)
+        record = _record(job, choice, variants, refused, host, report)
+        keep_variant(variants, choice.entries[choice.kept].variant)
         write_deployment(_deployment(choice, job, path.name), folder)
         record = replace(
-            _record(job, choice, host, report),
+            record,
             command=list(command or ["rooftune.optimize", str(source)]),
             settings={**job.settings, "seconds_spent": time.monotonic() - started},
         )
@@ -135,12 +152,21 @@ def _deployment(choice: Choice, job: Job, model: str) -> Deployment:
     )
 
 
-def _record(job: Job, choice: Choice, host: Machine, progress: Progress) -> Record:
-    used = [choice.entries[i].candidate for i in (choice.baseline, choice.kept, choice.best)]
-    rules = dict.fromkeys(group_rules_of(c.backend) for c in used)
-    analyses = {name: analyze_on(job.model, host, job.threads, name) for name in rules}
-    main = analyses[group_rules_of(choice.entries[choice.kept].candidate.backend)]
-    profiles = _profiles(job, choice, analyses, host, progress)
+def _record(
+    job: Job,
+    choice: Choice,
+    variants: Sequence[Variant],
+    refused: Sequence[Refused],
+    host: Machine,
+    progress: Progress,
+) -> Record:
+    models = {v.name: v.model for v in variants}
+    used = [choice.entries[i] for i in (choice.baseline, choice.kept, choice.best)]
+    wanted = dict.fromkeys((variant, group_rules_of(e.candidate.backend)) for e in used for variant in models)
+    analyses = {key: analyze_on(models[key[0]], host, job.threads, key[1]) for key in wanted}
+    main = analyses[_key(choice.entries[choice.kept])]
+    profiles = _profiles(job, models, choice, analyses, host, progress)
+    rewritten = next((v for v in variants if v.rewritten is not None), None)
     return Record(
         kind="optimize",
         rooftune=version,
@@ -152,20 +178,31 @@ def _record(job: Job, choice: Choice, host: Machine, progress: Progress) -> Reco
         environment=environment_facts(),
         settings={},
         analysis=plain(main),
-        baseline=placed(choice.entries[choice.baseline].candidate, choice.baseline_seconds),
-        best=placed(choice.entries[choice.kept].candidate, choice.kept_seconds),
+        baseline=placed(choice.entries[choice.baseline], choice.baseline_seconds),
+        best=placed(choice.entries[choice.kept], choice.kept_seconds),
         speedup=speedup_of(choice),
         verification=choice.checks[choice.kept],
-        steps=engine_steps(choice, analyses),
+        steps=[*rewrite_steps(choice, variants, analyses), *engine_steps(choice, analyses)],
         candidates=candidate_rows(choice),
-        refused=refusals(job, choice),
+        refused=[*refused, *refusals(job, choice)],
         profiles=profiles,
+        rewrite=None if rewritten is None else rewrite_section(job, rewritten, analyses, main.backend_groups),
         method=method_sentences(job, choice),
     )
 
 
+def _key(entry: Entry) -> tuple[str, str]:
+    """Which analysis speaks of an entry: that of its variant in the groups of its backend."""
+    return entry.variant, group_rules_of(entry.candidate.backend)
+
+
 def _profiles(
-    job: Job, choice: Choice, analyses: Mapping[str, Analysis], host: Machine, progress: Progress
+    job: Job,
+    models: Mapping[str, Model],
+    choice: Choice,
+    analyses: Mapping[tuple[str, str], Analysis],
+    host: Machine,
+    progress: Progress,
 ) -> dict[str, Any]:
     found: dict[int, Any] = {}
     raced = {choice.kept: choice.kept_seconds, choice.baseline: choice.baseline_seconds}
@@ -174,9 +211,9 @@ def _profiles(
         # with several requests in flight the time per item is not the time of a run, which is what a profile shows
         alone = entry.candidate.concurrency == 1
         with progress.stage(f"profiling {entry.name}"):
-            analysis = analyses[group_rules_of(entry.candidate.backend)]
+            analysis = analyses[_key(entry)]
             found[index] = profile_facts(
-                job.model,
+                models[entry.variant],
                 entry,
                 job.samples[0],
                 analysis,

@@ -19,7 +19,7 @@ from rooftune.pipeline.samples import Samples
 from rooftune.protocols import Arrays
 from rooftune.rewrite.engine import Rewritten
 from rooftune.verdicts import Exactness
-from rooftune.verify import Verification, verify
+from rooftune.verify import Verification, nudge, verify
 
 __all__ = ["Proof", "prove"]
 
@@ -52,7 +52,7 @@ def prove(
         return Proof(outcome, len(names))
     inside = {**names, **_surviving(original, rewritten)}
     detailed = _compare(original, rewritten, shipped, samples[:1], inside, bounds)
-    wrong = {c.name for c in detailed.outputs if not c.max_relative_error <= detailed.tolerance}
+    wrong = {c.name for c in detailed.outputs if not c.max_relative_error <= c.tolerance}
     first = next((n.name or n.op_type for n in original.nodes if any(v.name in wrong for v in n.outputs)), "")
     verdict = outcome if not (outcome.passed and first) else detailed
     return Proof(verdict, len(inside), first)
@@ -99,7 +99,7 @@ def _compare(
         if any(name not in original.outputs for name in names.values()):
             after = save_graph(with_outputs(rewritten.model.ir, names.values()), Path(scratch) / "after.onnx")
         try:
-            expected = _run(before, samples, bounds)
+            expected = _run(before, [*samples, *map(nudge, samples)], bounds)
         except EngineFailure as failure:
             raise InputError(
                 f"ONNX Runtime cannot run the original, so nothing can be proven: {failure.reason}",
@@ -111,8 +111,14 @@ def _compare(
         except EngineFailure as failure:
             reason = f"the rewritten model does not run: {failure.reason}"
             return Verification(False, None, exactness.tolerance, exactness.value, (), reason)
-    pairs = [_matched(one, other, names) for one, other in zip(expected, found, strict=True)]
-    return verify([a for a, _ in pairs], [b for _, b in pairs], exactness, inputs_vary=bool(samples[0]))
+    pairs = [_matched(one, other, names) for one, other in zip(expected[: len(samples)], found, strict=True)]
+    return verify(
+        [a for a, _ in pairs],
+        [b for _, b in pairs],
+        exactness,
+        nudged=expected[len(samples) :],
+        inputs_vary=bool(samples[0]),
+    )
 
 
 def _run(path: Path, samples: Samples, bounds: Mapping[str, tuple[int, ...]]) -> Sequence[Arrays]:

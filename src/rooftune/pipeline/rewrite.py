@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rooftune.analysis.analyze import Analysis
-from rooftune.errors import ConstraintNotMet
+from rooftune.errors import ConstraintNotMet, InputError
 from rooftune.execute.constants import evaluate_constants
 from rooftune.graph.model import Model
 from rooftune.graph.save import save_graph
 from rooftune.machine.spec import Machine
-from rooftune.pipeline.analyze import analyze_on
+from rooftune.pipeline.analyze import analyze_on, check_analysis_options
 from rooftune.pipeline.facts import environment_facts, machine_facts, model_facts, now, version
 from rooftune.pipeline.prepare import HOST, open_machine, open_model, require_threads, thread_count
 from rooftune.pipeline.proof import Proof, prove
@@ -29,7 +29,7 @@ from rooftune.rewrite.engine import rewrite as rewrite_graph
 from rooftune.rewrite.order import all_steps, choose_steps
 from rooftune.rewrite.price import Target
 
-__all__ = ["RewriteOutcome", "rewrite", "rewrite_model"]
+__all__ = ["RewriteOutcome", "rewrite", "rewrite_facts", "rewrite_model"]
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,14 @@ def rewrite(
     """
     report = progress or SilentProgress()
     choose_steps(tuple(only), tuple(skip))
+    check_analysis_options(threads, backend, None)
     if verified:
         model, samples = open_with_samples(source, inputs, shapes=shapes, batch=batch, seed=seed)
     else:
         model, samples = open_model(source, shapes=shapes, batch=batch), []
+    if out is not None and model.missing_data:
+        names = ", ".join(model.missing_data[:3])
+        raise InputError(f"weights are missing ({names})", "put the external data files beside the model")
     host = open_machine(machine, report)
     require_threads(host, threads)
     count = threads or (thread_count(None) if machine == HOST else host.threads or 1)
@@ -127,7 +131,8 @@ def rewrite(
                 _data_of(made).unlink(missing_ok=True)
     record = _record(model, rewritten, proof, before, after, host)
     settings = {"only": list(only), "skip": list(skip), "threads": count, "seed": seed, "seconds": seconds}
-    record = replace(record, settings=settings, command=list(command or ["rooftune.rewrite", str(source)]))
+    given = str(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+    record = replace(record, settings=settings, command=list(command or ["rooftune.rewrite", given]))
     return RewriteOutcome(record, target, rewritten, proof)
 
 
@@ -150,8 +155,6 @@ def _unproven(proof: Proof) -> ConstraintNotMet:
 def _record(
     model: Model, rewritten: Rewritten, proof: Proof | None, before: Analysis, after: Analysis, host: Machine
 ) -> Record:
-    exactness = {name: step.exactness for name, step in all_steps().items()}
-    journal = rewritten.journal
     check = proof.verification if proof is not None else None
     return Record(
         kind="rewrite",
@@ -165,24 +168,33 @@ def _record(
         settings={},
         analysis=plain(after),
         verification=check,
-        rewrite={
-            "nodes_before": len(model.ir.graph),
-            "nodes_after": len(rewritten.model.ir.graph),
-            "totals_before": plain(before.totals),
-            "totals_after": plain(after.totals),
-            "exactness": rewritten.exactness.value,
-            "applied": plain(journal.by_rule(exactness)),
-            "refused": plain(journal.refused),
-            "changes": plain(journal.applied),
-            "notes": list(journal.notes),
-            "compared_values": proof.compared if proof is not None else 0,
-        },
+        rewrite=rewrite_facts(len(model.ir.graph), rewritten, before, after, proof),
         method=[
             "Rules were applied until none applied any more; a rule that does not always pay only where the time "
             "predicted for the machine falls.",
             "The original and the result ran as they are written, without optimisation, on the same inputs.",
         ],
     )
+
+
+def rewrite_facts(
+    nodes_before: int, rewritten: Rewritten, before: Analysis, after: Analysis, proof: Proof | None
+) -> dict[str, Any]:
+    """The `rewrite` section of a record: counts and totals on both sides, what was applied, what was refused."""
+    exactness = {name: step.exactness for name, step in all_steps().items()}
+    journal = rewritten.journal
+    return {
+        "nodes_before": nodes_before,
+        "nodes_after": len(rewritten.model.ir.graph),
+        "totals_before": plain(before.totals),
+        "totals_after": plain(after.totals),
+        "exactness": rewritten.exactness.value,
+        "applied": plain(journal.by_rule(exactness)),
+        "refused": plain(journal.refused),
+        "changes": plain(journal.applied),
+        "notes": list(journal.notes),
+        "compared_values": proof.compared if proof is not None else 0,
+    }
 
 
 def _verdict(model: Model, rewritten: Rewritten, proof: Proof | None, before: Analysis, after: Analysis) -> str:
@@ -194,8 +206,10 @@ def _verdict(model: Model, rewritten: Rewritten, proof: Proof | None, before: An
         text += f", {count_text(flops[0], 'FLOP')} → {count_text(flops[1], 'FLOP')}"
     seconds = (before.totals.predicted_seconds, after.totals.predicted_seconds)
     if not isinstance(seconds[0], Unknown) and not isinstance(seconds[1], Unknown):
-        text += f"; predicted {time_text(seconds[0])} → {time_text(seconds[1])}"
+        times = dict.fromkeys(map(time_text, (seconds[0], seconds[1])))
+        text += f"; predicted {' → '.join(times)}{', as before' if len(times) == 1 else ''}"
     if proof is None:
         return text + "; NOT verified."
+    values = "1 value" if proof.compared == 1 else f"{proof.compared:,} values"
     error = proof.verification.max_relative_error
-    return text + f"; verified on {proof.compared} values, error {error or 0.0:.1e}."
+    return text + f"; verified on {values}, {f'error {error:.1e}' if error else 'no difference'}."

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rooftune.analysis.analyze import Analysis
-from rooftune.execute.backend import Candidate
+from rooftune.execute.competitor import Entry
 from rooftune.pipeline.contest import Choice
 from rooftune.pipeline.job import Job
 from rooftune.pipeline.profile import group_rules_of
+from rooftune.pipeline.variants import Variant
 from rooftune.plan import Step
 from rooftune.quantities import Unknown, time_text
 from rooftune.records import CandidateRow, Placed, Refused, Speedup
@@ -21,14 +22,22 @@ __all__ = [
     "optimize_verdict",
     "placed",
     "refusals",
+    "rewrite_steps",
     "speedup_of",
 ]
 
+_NOTICEABLE = 1.005
+"""A predicted gain below this is none: what went was folded or fused by the backend anyway."""
 
-def placed(candidate: Candidate, seconds: float) -> Placed:
+Analyses = Mapping[tuple[str, str], Analysis]
+"""Analyses by variant of the model and fusion rules."""
+
+
+def placed(entry: Entry, seconds: float) -> Placed:
     """One way of running the model with its time."""
+    candidate = entry.candidate
     return Placed(
-        candidate.name, candidate.backend, dict(candidate.settings), candidate.threads, seconds, candidate.concurrency
+        entry.name, candidate.backend, dict(candidate.settings), candidate.threads, seconds, candidate.concurrency
     )
 
 
@@ -100,9 +109,59 @@ def refusals(job: Job, choice: Choice) -> list[Refused]:
     return [*job.absent, *unproven, *beaten]
 
 
-def engine_steps(choice: Choice, analyses: Mapping[str, Analysis]) -> list[Step]:
+def rewrite_steps(choice: Choice, variants: Sequence[Variant], analyses: Analyses) -> list[Step]:
+    """What the rewritten graph gains on the backend that was chosen, from defaults raced side by side."""
+    rewritten = next((v for v in variants if v.rewritten is not None), None)
+    if rewritten is None or rewritten.rewritten is None:
+        return []
+    backend = choice.entries[choice.best].candidate.backend
+    pair = [
+        next((i for i in choice.ranking.finalists if _is_default(choice, i, backend, name)), None)
+        for name in ("", rewritten.name)
+    ]
+    gain, told = None, "it was not measured beside the original"
+    if choice.ranking.final is not None and pair[0] is not None and pair[1] is not None:
+        places = [choice.ranking.finalists.index(i) for i in pair if i is not None]
+        if not any(choice.ranking.final.laps[i].failed for i in places):
+            ratio = choice.ranking.final.ratio(*places)
+            gain, told = (
+                ratio.median,
+                f"{ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] with {backend}'s default",
+            )
+    kept = choice.entries[choice.kept].variant == rewritten.name
+    rules = group_rules_of(backend)
+    before, after = analyses[("", rules)], analyses[(rewritten.name, rules)]
+    predicted = _gain(before, after)
+    counts: dict[str, int] = {}
+    for entry in rewritten.rewritten.journal.applied:
+        counts[entry.rule] = counts.get(entry.rule, 0) + 1
+    return [
+        Step(
+            name="rewrite_graph",
+            kind="rewrite",
+            options=counts,
+            predicted_gain=predicted,
+            measured_gain=gain,
+            kept=kept,
+            reason=told if predicted is None or predicted > _NOTICEABLE else f"{told}; {backend} fuses the same itself",
+        )
+    ]
+
+
+def _is_default(choice: Choice, index: int, backend: str, variant: str) -> bool:
+    """True for the first entry of a backend on a variant: its default."""
+    entry = choice.entries[index]
+    first = next(
+        i for i, e in enumerate(choice.entries) if e.candidate.backend == backend and e.variant == entry.variant
+    )
+    return entry.candidate.backend == backend and entry.variant == variant and index == first
+
+
+def engine_steps(choice: Choice, analyses: Analyses) -> list[Step]:
     """The step from the baseline to the best candidate, with its predicted and measured gain."""
     old, new = choice.entries[choice.baseline].candidate, choice.entries[choice.best].candidate
+    if old == new and choice.best != choice.baseline:
+        return []  # only the graph differs, which is the rewriting's step
     if choice.best == choice.baseline:
         return [
             Step(
@@ -116,13 +175,14 @@ def engine_steps(choice: Choice, analyses: Mapping[str, Analysis]) -> list[Step]
             )
         ]
     same = old.backend == new.backend
+    new_analysis = analyses[(choice.entries[choice.best].variant, group_rules_of(new.backend))]
     untold = "settings are found by measuring; nothing predicts them yet" if same else "faster beyond doubt"
     return [
         Step(
             name=f"tune_{new.backend}" if same else f"run_with_{new.backend}",
             kind="tune" if same else "engine",
             options=new.to_json(),
-            predicted_gain=None if same else _predicted_gain(analyses, old.backend, new.backend),
+            predicted_gain=None if same else _gain(analyses[("", group_rules_of(old.backend))], new_analysis),
             measured_gain=None if choice.ratio is None else choice.ratio.median,
             kept=choice.kept == choice.best,
             reason=choice.reason or untold,
@@ -130,8 +190,7 @@ def engine_steps(choice: Choice, analyses: Mapping[str, Analysis]) -> list[Step]
     ]
 
 
-def _predicted_gain(analyses: Mapping[str, Analysis], old: str, new: str) -> float | None:
-    before, after = analyses[group_rules_of(old)], analyses[group_rules_of(new)]
+def _gain(before: Analysis, after: Analysis) -> float | None:
     a, b = before.totals.predicted_seconds, after.totals.predicted_seconds
     if isinstance(a, Unknown) or isinstance(b, Unknown) or b <= 0:
         return None

@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from rooftune.errors import ConstraintNotMet
 from rooftune.graph.constants import constant_tensor
 from rooftune.graph.repair import Repair
 from rooftune.graph.types import value_type
@@ -20,15 +21,18 @@ from rooftune.rewrite.names import Names
 __all__ = ["Builder", "NotFinite"]
 
 
-class NotFinite(Exception):
+class NotFinite(ConstraintNotMet):
     """Folded weights overflow their number format."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause, "leave out the rule that folds them with --skip RULE")
 
 
 class Builder:
     """Makes the nodes and constants that take the place of matched ones; they enter the graph when the rule is done.
 
-    `new.Conv(x, w, strides=[2, 2])` makes a node and gives its output. `like=node` takes over the attributes of a
-    node; attributes given as None are left out.
+    `new.Conv(x, w, strides=[2, 2])` makes a node and gives its first output, `node` gives all of them. `like=node`
+    takes over the attributes of a node; attributes given as None are left out.
     """
 
     def __init__(self, root: ir.Node, names: Names, repair: Repair, opset: int) -> None:
@@ -38,15 +42,10 @@ class Builder:
         self.consumed: list[ir.Value] = []
         self._names, self._repair = names, repair
 
-    def __getattr__(self, op: str) -> Callable[..., Any]:
+    def __getattr__(self, op: str) -> Callable[..., ir.Value]:
         if not op[:1].isupper():
             raise AttributeError(op)
-
-        def make(*inputs: ir.Value | None, **options: Any) -> Any:
-            outputs = self.node(op, inputs, **options)
-            return outputs[0] if len(outputs) == 1 else outputs
-
-        return make
+        return lambda *inputs, **options: self.node(op, inputs, **options)[0]
 
     def node(
         self,
@@ -114,7 +113,8 @@ class Builder:
         dtype = first.dtype
         assert dtype is not None
         name = self._names.value(first.name or "weight")
-        self.consumed += [s for s, t in zip(sources, tensors, strict=True) if t.size > SMALL]
+        if math.prod(dims) > SMALL:
+            self.consumed += [s for s, t in zip(sources, tensors, strict=True) if t.size > SMALL]
 
         def work_out() -> ir.TensorProtocol:
             arrays = [t.numpy() if exact else _wide(t.numpy()) for t in tensors]

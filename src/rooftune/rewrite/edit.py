@@ -61,7 +61,7 @@ def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
     try:
         made = rule.replace(m, new)
     except NotFinite as why:
-        made = Refusal(str(why))
+        made = Refusal(why.cause)
     if isinstance(made, Refusal):
         _take_back(new)
         return made
@@ -223,4 +223,6 @@ def _delta(before: float | None, after: float | None) -> float | None:
 def _not_cheaper(before: Price, after: Price) -> str:
     if before.seconds is not None and after.seconds is not None:
         return f"it would not be faster: {before.seconds * 1e6:.3g} µs before, {after.seconds * 1e6:.3g} µs after"
-    return f"it would not be cheaper: {before.flops} FLOPs before, {after.flops} after"
+    if before.flops is None or after.flops is None:
+        return "nobody can say whether it would be faster"
+    return f"it would not be cheaper: {before.flops:.3g} FLOPs before, {after.flops:.3g} after"

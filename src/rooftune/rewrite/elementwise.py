@@ -22,6 +22,7 @@ __all__ = [
     "keeps_shape",
     "known",
     "only_number",
+    "refuse_cancelled",
     "refuse_rounded",
 ]
 
@@ -33,11 +34,13 @@ WRAPPING = frozenset({ir.DataType.INT32, ir.DataType.INT64})
 
 ROUNDING = frozenset({"Floor", "Ceil", "Round", "Mod", "Equal"})
 CARRYING = frozenset(
-    "Add Sub Mul Div Neg Abs Clip Min Max Relu Identity Reshape Transpose Squeeze Unsqueeze Flatten Expand Concat Split "
-    "Slice Gather Cast".split()
+    "Add Sub Mul Div Neg Abs Clip Min Max Relu Cast Identity Reshape Transpose Squeeze Unsqueeze Flatten Expand "
+    "Concat Split Slice Gather".split()
 )
 """Operators behind which a value is still nearly the number it was."""
 DEPTH = 4
+CANCELLATION = 1e-3
+"""A sum this small beside its operands has lost a good part of their digits."""
 
 
 def computes_in_floats(node: ir.Node, *, halves: bool = False) -> bool:
@@ -88,17 +91,19 @@ def joins(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 def is_normal(array: NDArray[Any], dtype: ir.DataType) -> bool:
     """True where every element is zero or a normal number of the element type: nothing is lost by storing it."""
-    limits = ir_limits(dtype)
     size = np.abs(array.astype(np.float64))
-    return bool(np.all((size == 0) | ((size >= limits[0]) & (size <= limits[1]))))
+    return bool(np.all((size == 0) | ((size >= float(dtype.tiny)) & (size <= float(dtype.max)))))
 
 
-def ir_limits(dtype: ir.DataType) -> tuple[float, float]:
-    """The smallest normal and the largest number of a floating-point format."""
-    import ml_dtypes
+def refuse_cancelled(a: NDArray[Any], b: NDArray[Any]) -> Refusal | None:
+    """Why a + b may not be worked out ahead: it is so small beside a and b that their own rounding shows in x.
 
-    info = ml_dtypes.finfo(dtype.numpy())
-    return float(info.smallest_normal), float(info.max)
+    (x + 12582912) - 12582912 rounds x to a whole number and is no mistake.
+    """
+    larger = np.maximum(np.abs(a), np.abs(b))
+    if (np.abs(a + b) < CANCELLATION * larger).any():
+        return Refusal("the two constants nearly cancel each other, so that the order of the operations matters")
+    return None
 
 
 def refuse_rounded(node: ir.Node) -> Refusal | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from rooftune.graph.collector import collector_at_rest
+from rooftune.graph.constants import is_constant
 from rooftune.graph.model import Model
 from rooftune.rewrite.edit import Workplace, commit
 from rooftune.rewrite.journal import Journal, Refused
@@ -21,6 +22,8 @@ from rooftune.verdicts import Exactness, Refusal
 __all__ = ["Rewritten", "rewrite"]
 
 MAX_ROUNDS = 20
+_DEFAULTS_SINCE = 4
+_HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 REACH = 4
 """How many readers away from a change a pattern may begin to match: the depth of the deepest pattern."""
 
@@ -54,6 +57,7 @@ def rewrite(
     The weights stay where they are: folded ones are worked out when the result is written.
     """
     copy = model.edited(model.ir.clone())
+    _fix_defaults(copy.ir)
     place = Workplace(copy, target, evaluate)
     rules = [s for s in steps if isinstance(s, Rule) and s.since <= copy.opset]
     sweeps = [s for s in steps if isinstance(s, Sweep)]
@@ -71,7 +75,14 @@ def rewrite(
     place.journal.refused = run.refusals()
     used = {a.rule for a in place.journal.applied}
     exactness = max((s.exactness for s in steps if s.name in used), key=_looseness, default=Exactness.BITWISE)
+    if used and _holds_halves(place):
+        # engines round to half precision where they please: fewer operators, other roundings
+        exactness = max(exactness, Exactness.REASSOCIATES, key=_looseness)
     return Rewritten(copy, place.journal, exactness, _renamed(place))
+
+
+def _holds_halves(place: Workplace) -> bool:
+    return any(v.dtype in _HALVES for node in place.all_nodes() for v in node.outputs)
 
 
 def _renamed(place: Workplace) -> dict[str, str]:
@@ -85,6 +96,25 @@ def _renamed(place: Workplace) -> dict[str, str]:
         if name and name != old:
             found[old] = name
     return found
+
+
+def _fix_defaults(model: ir.Model) -> None:
+    """Before format version 4 every initialiser had to be an input as well, and was a constant all the same."""
+    if model.ir_version >= _DEFAULTS_SINCE:
+        return
+    graph = model.graph
+    kept = [v for v in graph.inputs if v.name not in graph.initializers]
+    graph.inputs.clear()
+    graph.inputs.extend(kept)
+    model.ir_version = _DEFAULTS_SINCE
+
+
+def _depends_on_caller(match: Match) -> Refusal | None:
+    """In the body of a function an attribute may be a parameter: nothing is known of its value."""
+    for node in match.nodes:
+        if any(a.is_ref() for a in node.attributes.values()):
+            return Refusal("an attribute is a parameter of the function", label_of(node))
+    return None
 
 
 def _looseness(exactness: Exactness) -> float:
@@ -136,7 +166,7 @@ class _Run:
         match = rule.find(node)
         if match is None:
             return None
-        outcome = rule.guard(match) if isinstance(match, Match) else match
+        outcome = _depends_on_caller(match) or rule.guard(match) if isinstance(match, Match) else match
         if outcome is None and isinstance(match, Match):
             done = commit(self.place, rule, match)
             if not isinstance(done, Refusal):
@@ -156,7 +186,8 @@ def _reached(values: Sequence[ir.Value]) -> list[ir.Node]:
         if producer is not None and producer.graph is not None:
             found[id(producer)] = producer
             edge += producer.outputs
-        edge.append(value)
+        if not is_constant(value):  # readers of a shared constant have nothing to do with one another
+            edge.append(value)
     for _ in range(REACH):
         following: list[ir.Value] = []
         for value in edge:

@@ -119,11 +119,18 @@ def _bind(variable: Variable, value: ir.Value | None, state: _State) -> _State |
         return state
     if variable.name in found and found[variable.name] is not value:
         return None
-    if variable.constant and not is_constant(value):
+    if variable.constant and not _is_fixed(value):
         return None
-    if variable.wanted_constant and not is_constant(value):
-        why = why or Refusal(f"{variable.name} ({value.name}) is computed at run time", nodes[-1].name or "")
+    if variable.wanted_constant and not _is_fixed(value):
+        is_default = is_constant(value)
+        told = "is an input whose value the caller may replace" if is_default else "is computed at run time"
+        why = why or Refusal(f"{variable.name} ({value.name}) {told}", label_of(nodes[-1]))
     return {**found, variable.name: value}, nodes, why
+
+
+def _is_fixed(value: ir.Value) -> bool:
+    """True for constants no caller can replace; an initialiser that is an input too is only a default."""
+    return is_constant(value) and not value.is_graph_input()
 
 
 def _other_readers(node: ir.Node) -> Refusal | None:

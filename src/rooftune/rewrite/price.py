@@ -41,11 +41,16 @@ class Price:
     seconds: float | None
 
     def __lt__(self, other: Price) -> bool:
-        """True where this is surely cheaper: by predicted time, else by FLOPs and then bytes."""
-        for mine, its in ((self.seconds, other.seconds), (self.flops, other.flops), (self.bytes, other.bytes)):
+        """True where this is surely cheaper: by predicted time, else by a nominal machine, else by nodes."""
+        for mine, its in ((self.seconds, other.seconds), (self._nominal, other._nominal)):
             if mine is not None and its is not None and mine != its:
                 return mine < its
         return self.nodes < other.nodes
+
+    @property
+    def _nominal(self) -> float | None:
+        """FLOPs, a byte counting as ten: the ridge of many machines, for when none is named."""
+        return None if self.flops is None or self.bytes is None else self.flops + 10 * self.bytes
 
 
 def price_of(nodes: Sequence[ir.Node], model: Model, target: Target | None) -> Price:

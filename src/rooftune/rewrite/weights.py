@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "bias_or_zero",
     "computes_statistics",
     "convolve_affine",
+    "derive_bias",
     "output_channels",
     "weight_dims",
 ]
@@ -94,8 +96,16 @@ def convolve_affine(m: Match, new: Builder, gain: Floats | None, shift: Floats |
             return added + old[0] if old else added
 
         sources = [m.w] if m.b is None else [m.w, m.b]
-        bias = new.derive(add_up, *sources, shape=(output_channels(m.conv),))
+        bias = derive_bias(new, add_up, *sources, size=output_channels(m.conv))
     return new.node(m.conv.op_type, [m.x, weight, bias], like=m.conv)[0]
+
+
+def derive_bias(new: Builder, compute: Callable[..., Floats], *sources: ir.Value, size: int) -> ir.Value:
+    """A bias of this size worked out from a weight, which may go on being read: it is not stored a second time."""
+    consumed = list(new.consumed)
+    bias = new.derive(compute, *sources, shape=(size,))
+    new.consumed[:] = consumed
+    return bias
 
 
 def computes_statistics(norm: ir.Node) -> bool:

@@ -38,6 +38,13 @@ def optimize(
         str, typer.Option("--budget", metavar="TIME", help="Time to spend on measuring, such as 60s or 5m.")
     ] = "60s",
     seed: Seed = 0,
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite/--no-rewrite", help="Also try the losslessly rewritten graph.")
+    ] = True,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="RULE", help="Leave a rewrite rule out; may be repeated.", show_default=False),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output even if it is no run folder.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -56,6 +63,8 @@ def optimize(
         batch=batch,
         budget=read_seconds(budget),
         seed=seed,
+        rewrite=rewrite,
+        skip=skip or (),
         force=force,
         progress=ScreenProgress(),
         command=["rooftune", *sys.argv[1:]],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from rooftune.graph.small_values import SmallValues
 from rooftune.graph.text import node_line
@@ -14,10 +15,12 @@ from rooftune.rewrite.edit import Workplace, remove_unread
 from rooftune.rewrite.journal import Applied
 from rooftune.rewrite.match import label_of
 from rooftune.rewrite.rule import Example
-from rooftune.rewrite.sweep import Sweep
+from rooftune.rewrite.sweep import Evaluate, Sweep
 
-READ_NOW = 1 << 24
+READ_NOW = 1 << 26
 """Parts that read fewer bytes of weights than this are computed at once, larger ones when the model is written."""
+
+_PLAIN = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.INT64, ir.DataType.INT32}
 
 
 class FoldConstants(Sweep):
@@ -43,26 +46,20 @@ class FoldConstants(Sweep):
         return found
 
     def _computed(self, place: Workplace) -> list[Applied]:
-        """What only the engine itself computes to the last bit."""
+        """What only the engine itself computes to the last bit; what it cannot compute stays as it is."""
         evaluate = place.evaluate
         if evaluate is None:
             return []
         parts = constant_parts(place.ir.graph)
-        now = [p for p in parts if p.bytes_read <= READ_NOW]
-        later = [p for p in parts if p.bytes_read > READ_NOW]
+        arrays = _computed_now(evaluate, [p for p in parts if p.bytes_read <= READ_NOW])
         found = []
-        if now:
-            arrays = evaluate(ConstantPart.joined(now).model())
-            outputs = [v for p in now for v in p.outputs]
-            found += [_replace(place, self.name, v, ir.Tensor(arrays[v.name or ""])) for v in outputs]
-        for part in later:
-            model = part.model()
-            for value in part.outputs:
-                assert value.dtype is not None and value.shape is not None
-                lazy = ir.LazyTensor(
-                    partial(_one, evaluate, model, value.name or ""), dtype=value.dtype, shape=value.shape
-                )
-                found.append(_replace(place, self.name, value, lazy))
+        for part in parts:
+            if part.bytes_read <= READ_NOW:
+                known = [v for v in part.outputs if v.name in arrays]
+                found += [_replace(place, self.name, v, ir.Tensor(arrays[v.name or ""])) for v in known]
+            elif all(v.dtype in _PLAIN for v in part.outputs):
+                model = part.model()
+                found += [_replace(place, self.name, v, _computed_later(evaluate, model, v)) for v in part.outputs]
         return found
 
     examples = (
@@ -81,8 +78,25 @@ class FoldConstants(Sweep):
     )
 
 
-def _one(evaluate: Any, model: ir.Model, name: str) -> ir.TensorProtocol:
-    return ir.Tensor(evaluate(model)[name])
+def _computed_now(evaluate: Evaluate, parts: Sequence[ConstantPart]) -> dict[str, NDArray[Any]]:
+    """Results by name: of all parts in one run, or one by one where some cannot be computed."""
+    if not parts:
+        return {}
+    try:
+        return dict(evaluate(ConstantPart.joined(parts).model()))
+    except Exception:  # the engine's exceptions have no common type
+        if len(parts) == 1:
+            return {}
+    found: dict[str, NDArray[Any]] = {}
+    for part in parts:
+        found |= _computed_now(evaluate, [part])
+    return found
+
+
+def _computed_later(evaluate: Evaluate, model: ir.Model, value: ir.Value) -> ir.LazyTensor:
+    assert value.dtype is not None and value.shape is not None
+    name = value.name or ""
+    return ir.LazyTensor(lambda: ir.Tensor(evaluate(model)[name]), dtype=value.dtype, shape=value.shape, name=name)
 
 
 def _counts(dtype: ir.DataType) -> bool:

@@ -17,7 +17,7 @@ class RemoveDeadNodes(Sweep):
     def run(self, place: Workplace) -> list[Applied]:
         found = run_pass(place, self.name, RemoveUnusedNodesPass())
         if place.ir.functions:
-            found += run_pass(place, self.name, RemoveUnusedFunctionsPass())
+            found += run_pass(place, self.name, RemoveUnusedFunctionsPass())  # type: ignore[no-untyped-call]
         return found
 
     examples = (

@@ -27,11 +27,16 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class CheckedTensors:
-    """What the check found: regions of external tensors, names without a file, and the files."""
+    """What the check found: regions of external tensors, names without a file, and the files.
+
+    `places` says for every tensor, in the order of `tensors_in`, where its data lies among the payloads and, behind
+    them, the regions; None for data that is in the model itself.
+    """
 
     regions: tuple[ExternalRegion, ...]
     missing: tuple[str, ...]
     locations: tuple[str, ...]
+    places: tuple[int | None, ...]
 
 
 def check_tensors(model: onnx.ModelProto, payloads: Sequence[Payload], external: ExternalData) -> CheckedTensors:
@@ -43,14 +48,17 @@ def check_tensors(model: onnx.ModelProto, payloads: Sequence[Payload], external:
     regions: list[ExternalRegion] = []
     missing: list[str] = []
     locations: dict[str, None] = {}
+    places: list[int | None] = []
     for label, tensor in tensors_in(model):
         nbytes = tensor_bytes(label, tensor)
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             _check_inline(label, tensor, nbytes)
+            places.append(None)
             continue
         place = _payload_place(tensor, len(payloads))
         if place is not None:
             _check_payload(label, tensor, payloads[place], nbytes)
+            places.append(place)
             continue
         if tensor.data_type == onnx.TensorProto.STRING:
             raise InputError(f"{label} stores strings as external data", "store strings inside the model")
@@ -63,12 +71,14 @@ def check_tensors(model: onnx.ModelProto, payloads: Sequence[Payload], external:
             # small constants steer shapes; inline they are seen by shape inference
             tensor.ClearField("data_location")
             tensor.raw_data = region.file.data[region.offset : region.offset + nbytes] if nbytes else b""
+            places.append(None)
             continue
         for key, value in (("location", PAYLOAD_MARK), ("offset", str(len(payloads) + len(regions)))):
             entry = tensor.external_data.add()
             entry.key, entry.value = key, value
+        places.append(len(payloads) + len(regions))
         regions.append(region)
-    return CheckedTensors(tuple(regions), tuple(missing), tuple(locations))
+    return CheckedTensors(tuple(regions), tuple(missing), tuple(locations), tuple(places))
 
 
 def tensor_bytes(label: str, tensor: onnx.TensorProto) -> int:

@@ -6,7 +6,8 @@ Two passes: one bulk call of onnx's inference on the graph without weights, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import onnx
 import onnx.shape_inference
@@ -16,7 +17,7 @@ from rooftune.graph.repair import Repair
 from rooftune.graph.skeleton_proto import skeleton_proto, take_shapes
 from rooftune.graph.tensors_in import graphs_in
 
-__all__ = ["Declared", "infer", "infer_in_bulk", "repair_shapes", "set_declared_aside"]
+__all__ = ["Declared", "contradiction", "infer", "infer_in_bulk", "repair_shapes", "set_declared_aside"]
 
 Declared = Mapping[str, onnx.TypeProto]
 
@@ -75,26 +76,30 @@ def set_declared_aside(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
 def repair_shapes(model: ir.Model, declared: Declared, warnings: list[str]) -> None:
     """Complete the shapes in place and compare them with the declared ones."""
     Repair(model.opset_imports, model.functions, declared).run(model.graph)
-    contradictions = list(_contradictions(model.graph, declared))
-    if contradictions:
-        more = f" (and {len(contradictions) - 1} more)" if len(contradictions) > 1 else ""
-        warnings.append(f"a declared shape is wrong: {contradictions[0]}{more}")
+    made = ((v.name or "", v.shape.dims) for node in model.graph for v in node.outputs if v.shape is not None)
+    warnings += contradiction(made, declared)
 
 
-def _contradictions(graph: ir.Graph, declared: Declared) -> Iterator[str]:
-    for node in graph:
-        for value in node.outputs:
-            kind = declared.get(value.name or "")
-            if kind is None or value.shape is None or not kind.tensor_type.HasField("shape"):
-                continue
-            dims = kind.tensor_type.shape.dim
-            wrong = len(dims) != len(value.shape) or any(
-                d.HasField("dim_value") and isinstance(size, int) and size != d.dim_value
-                for d, size in zip(dims, value.shape)
-            )
-            if wrong:
-                said = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
-                yield f"{value.name} is said to be {said} and is {list(map(str, value.shape))}".replace("'", "")
+def contradiction(made: Iterable[tuple[str, Sequence[Any]]], declared: Declared) -> list[str]:
+    """A warning where dimensions that were worked out, by name of the value, are not what the file declares."""
+    found = list(_contradictions(made, declared))
+    if not found:
+        return []
+    return [f"a declared shape is wrong: {found[0]}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")]
+
+
+def _contradictions(made: Iterable[tuple[str, Sequence[Any]]], declared: Declared) -> Iterator[str]:
+    for name, shape in made:
+        kind = declared.get(name)
+        if kind is None or not kind.tensor_type.HasField("shape"):
+            continue
+        dims = kind.tensor_type.shape.dim
+        wrong = len(dims) != len(shape) or any(
+            d.HasField("dim_value") and isinstance(size, int) and size != d.dim_value for d, size in zip(dims, shape)
+        )
+        if wrong:
+            said = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
+            yield f"{name} is said to be {said} and is {list(map(str, shape))}".replace("'", "")
 
 
 def _copy(kind: onnx.TypeProto) -> onnx.TypeProto:

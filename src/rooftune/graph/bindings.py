@@ -55,7 +55,8 @@ def bind(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int | str]] | Non
                 _bind_one(name, place, dim, size, bound)
     if batch is not None:
         _bind_batch(graph, batch, bound)
-    _replace(graph, bound)
+    if bound:
+        _replace(graph, bound)
     return bound
 
 

@@ -18,6 +18,7 @@ from rooftune.graph.model import Model
 from rooftune.graph.parsed import ParsedModel
 from rooftune.graph.shapes import infer_in_bulk, set_declared_aside
 from rooftune.graph.sparse import densify
+from rooftune.graph.tensors_in import attributes_in, graphs_of
 from rooftune.graph.text_fields import undecodable_text
 from rooftune.graph.wire import Skeleton, read_skeleton
 
@@ -80,11 +81,13 @@ def _build(
             files = ", ".join(sorted({r.location for r in checked.regions if r.file is None}))
             count = len(checked.missing)
             warnings.append(f"the data of {count} tensor{'s are' if count > 1 else ' is'} missing ({files}): {first}")
-        sparse = densify(proto)
+        inside = list(attributes_in(proto.graph.node))
+        inner = list(graphs_of(inside))
+        sparse = densify(proto, inside)
         name_open_dimensions(proto.graph)
         bound = bind(proto.graph, shapes, batch)
-        declared = set_declared_aside(proto)
-        parsed = ParsedModel(infer_in_bulk(proto, warnings), declared, file, payloads, checked, sparse)
+        declared = set_declared_aside(proto, inner)
+        parsed = ParsedModel(infer_in_bulk(proto, inner, warnings), declared, file, payloads, checked, sparse)
         flat = parsed.flat(warnings)
         source = parsed.build(warnings) if flat is None else parsed
     return Model(source, path, tuple(warnings), checked.missing, bound, checked.locations, flat)

@@ -29,43 +29,60 @@ def infer(model: ir.Model) -> list[str]:
     """
     warnings: list[str] = []
     proto = skeleton_proto(model)
-    set_declared_aside(proto)
-    take_shapes(model, infer_in_bulk(proto, warnings))
+    inner = list(graphs_in(proto.graph.node))
+    set_declared_aside(proto, inner)
+    take_shapes(model, infer_in_bulk(proto, inner, warnings))
     repair_shapes(model, {}, warnings)
     return warnings
 
 
-def infer_in_bulk(model: onnx.ModelProto, warnings: list[str]) -> onnx.ModelProto:
+def infer_in_bulk(
+    model: onnx.ModelProto, inner: Sequence[onnx.GraphProto], warnings: list[str]
+) -> onnx.ModelProto:
     """onnx's inference of a whole model without weights; the model as it was where onnx rejects it.
 
+    `inner` are the graphs inside its nodes. What is inferred of a model that has none is written into it.
     Without its data propagation, which takes time and memory by the length of one-dimensional tensors; the repair
     follows the values that matter.
     """
+    flat = not (inner or model.functions)
     try:
-        return onnx.shape_inference.infer_shapes(model)
+        found = onnx.shape_inference.infer_shapes(_without_notes(model) if flat else model)
     except Exception as why:  # several types, among them plain RuntimeError
         warnings.append(f"onnx's shape inference stopped: {_first_line(why)}")
         return model
+    if not flat:
+        return found
+    for mine, inferred in ((model.graph.value_info, found.graph.value_info), (model.graph.output, found.graph.output)):
+        del mine[:]
+        mine.extend(inferred)
+    return model
 
 
-def set_declared_aside(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
-    """Take the declared shapes of values that can be inferred out of the graph; returns them by name.
+def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without what exporters note about nodes, often most of the text: the way to inference and back is long."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for node in copy.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    return copy
+
+
+def set_declared_aside(model: onnx.ModelProto, inner: Sequence[onnx.GraphProto]) -> dict[str, onnx.TypeProto]:
+    """Take the declared shapes of values that can be inferred out of the graph and its inner ones, by name.
 
     Shapes of inputs stay, and those of values behind operators that nothing is known of.
     """
     imports = {o.domain for o in model.opset_import} - {"", "ai.onnx", "ai.onnx.ml"}
     declared: dict[str, onnx.TypeProto] = {}
-    for graph in (model.graph, *graphs_in(model.graph.node)):
+    for graph in (model.graph, *inner):
         foreign = {o for n in graph.node if n.domain in imports for o in n.output} if imports else set()
-        kept = []
-        for info in graph.value_info:
-            declared.setdefault(info.name, info.type)
-            if info.name in foreign:
-                kept.append(info)
-        declared = {name: _copy(kind) for name, kind in declared.items()}
-        kept = [_copy_info(info) for info in kept]
+        aside = onnx.GraphProto(value_info=graph.value_info)
         del graph.value_info[:]
-        graph.value_info.extend(kept)
+        for info in aside.value_info:
+            declared.setdefault(info.name, info.type)
+        graph.value_info.extend(info for info in aside.value_info if info.name in foreign)
         for info in graph.output:
             if info.name not in foreign and info.type.HasField("tensor_type"):
                 declared[info.name] = _copy(info.type)
@@ -105,12 +122,6 @@ def _contradictions(made: Iterable[tuple[str, Sequence[Any]]], declared: Declare
 def _copy(kind: onnx.TypeProto) -> onnx.TypeProto:
     copy = onnx.TypeProto()
     copy.CopyFrom(kind)
-    return copy
-
-
-def _copy_info(info: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
-    copy = onnx.ValueInfoProto()
-    copy.CopyFrom(info)
     return copy
 
 

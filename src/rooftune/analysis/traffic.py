@@ -89,18 +89,21 @@ def reuse_distances(schedule: Sequence[Sequence[tuple[str, int]]]) -> list[list[
             tree[position] += amount
             position += position & -position
 
-    def total(position: int) -> int:
-        """Sum of the entries before `position`."""
+    def up_to(position: int) -> int:
+        """Sum of the entries up to `position`."""
+        position += 1
         result = 0
         while position > 0:
             result += tree[position]
             position -= position & -position
         return result
 
+    whole = sum(size for _, size in last.values())
     distances: list[list[int]] = [[0] * len(row) for row in schedule]
     for time, (kernel, slot, key, size) in enumerate(accesses, start=count):
         before, size_before = last[key]
-        distances[kernel][slot] = total(time) - total(before + 1) + size
+        distances[kernel][slot] = whole - up_to(before) + size
+        whole += size - size_before
         add(before, -size_before)
         add(time, size)
         last[key] = (time, size)

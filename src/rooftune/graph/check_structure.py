@@ -16,6 +16,7 @@ from rooftune.graph.tensors_in import attributes_in
 __all__ = ["check_structure", "opset_imports"]
 
 OLDEST_OPSET = 7
+_GRAPH, _GRAPHS = onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS
 _STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
 
 
@@ -79,6 +80,7 @@ class _Check:
 
     def graph(self, graph: onnx.GraphProto, scope: ChainMap[str, None], *, main: bool = False) -> None:
         where = "the graph" if main else f"subgraph {graph.name}"
+        here = scope.maps[0]
         inputs = {i.name for i in graph.input}
         if len(inputs) != len(graph.input):
             raise _duplicate(_first_double(i.name for i in graph.input), where)
@@ -87,15 +89,13 @@ class _Check:
         for info in graph.input if main else ():
             if info.type.WhichOneof("value") is None:
                 raise InputError(f"the input {info.name!r} declares no type", "export the model again")
-        for name in inputs:
-            scope[name] = None
+        here.update(dict.fromkeys(inputs))
         own = [t.name for t in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
         if len(set(own)) != len(own):
             raise _duplicate(_first_double(own), where)
         if "" in own or "" in inputs:
             raise InputError(f"{where} has an input or initialiser without a name", "export the model again")
-        for name in own:
-            scope[name] = None
+        here.update(dict.fromkeys(own))
         self.nodes(graph, scope, where)
         _check_outputs([o.name for o in graph.output], scope, where)
 
@@ -112,12 +112,9 @@ class _Check:
             wanted = self.seen[kind]
             if wanted is not None:
                 check_node(node, wanted)
-            for attribute in node.attribute:
-                if attribute.type == onnx.AttributeProto.GRAPH:
-                    self.graph(attribute.g, scope.new_child())
-                elif attribute.type == onnx.AttributeProto.GRAPHS:
-                    for graph in attribute.graphs:
-                        self.graph(graph, scope.new_child())
+            for attribute in _with_graphs(node):
+                for graph in (attribute.g,) if attribute.type == _GRAPH else attribute.graphs:
+                    self.graph(graph, scope.new_child())
             for name in node.input:
                 if name and name not in here and name not in scope:
                     raise InputError(
@@ -161,14 +158,19 @@ def _in_order(nodes: Iterable[onnx.NodeProto], scope: ChainMap[str, None]) -> bo
     ready = set(scope.maps[0])
     late: set[str] = set()
     for node in nodes:
-        late.update(name for name in node.input if name and name not in ready and name not in outer)
-        for attribute in attributes_in((node,)) if node.attribute else ():
-            if attribute.type == onnx.AttributeProto.GRAPH:
+        late.update([name for name in node.input if name and name not in ready and name not in outer])
+        for attribute in attributes_in((node,)) if _with_graphs(node) else ():
+            if attribute.type == _GRAPH:
                 late.update(name for inner in attribute.g.node for name in inner.input if name not in ready)
         if late and not late.isdisjoint(node.output):
             return False
         ready.update(node.output)
     return True
+
+
+def _with_graphs(node: onnx.NodeProto) -> list[onnx.AttributeProto]:
+    """The attributes of a node whose values are graphs."""
+    return [attribute for attribute in node.attribute if attribute.type in (_GRAPH, _GRAPHS)]
 
 
 def _check_outputs(names: Sequence[str], scope: ChainMap[str, None], where: str) -> None:

@@ -156,9 +156,11 @@ class Work:
 
 def add_up(parts: Iterable[Maybe]) -> Maybe:
     """Sum of counts; the first unknown part makes the sum unknown."""
-    total: Count = 0
-    for part in parts:
-        if isinstance(part, Unknown):
-            return part
-        total = total + part
-    return total
+    known = tuple(parts)
+    try:
+        return sum(known)  # type: ignore[arg-type]
+    except TypeError:
+        for part in known:
+            if isinstance(part, Unknown):
+                return part
+        raise

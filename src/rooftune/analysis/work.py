@@ -13,7 +13,7 @@ from rooftune.graph.flat import FlatNode
 from rooftune.graph.functions import function_body
 from rooftune.graph.model import Model
 from rooftune.ops import Operator, Work, find
-from rooftune.quantities import Maybe, Unknown
+from rooftune.quantities import Unknown
 
 __all__ = ["NodeWork", "attributes_of", "model_work", "node_work"]
 
@@ -39,22 +39,6 @@ class NodeWork:
     folded: bool = False
     view: bool = False
     attributes: Mapping[str, Any] | None = None
-
-    @property
-    def bytes_by_role(self) -> dict[str, Maybe]:
-        """Bytes read as input, read as weight and written as output; `Unknown` where a size is."""
-        if isinstance(self.work, Unknown):
-            return {"input": self.work, "weight": self.work, "output": self.work}
-        roles: dict[str, Maybe] = {"input": 0, "weight": 0, "output": self.work.bytes_written}
-        for tensor, size in zip(self.inputs, self.work.reads or (), strict=False):
-            if tensor is None:
-                continue
-            role = "weight" if tensor.constant else "input"
-            so_far = roles[role]
-            roles[role] = (
-                so_far if isinstance(so_far, Unknown) else size if isinstance(size, Unknown) else so_far + size
-            )
-        return roles
 
 
 def model_work(model: Model) -> tuple[NodeWork, ...]:
@@ -91,10 +75,8 @@ def _flat_work(node: FlatNode, tensors: FlatTensors) -> NodeWork:
     """Work of a node of a flat graph, whose operators all have formulas."""
     folded = tensors.is_folded(node)
     inputs, outputs = tensors.inputs(node), tensors.outputs(node)
-    described = find(node.domain, node.op_type)
-    assert described is not None
-    work = _own_work(described, node.attributes, inputs, outputs, folded)
-    view = described.is_view
+    work = _own_work(node.operator, node.attributes, inputs, outputs, folded)
+    view = node.operator.is_view
     return NodeWork(node.name, node.op_type, node.domain, work, inputs, outputs, folded, view, node.attributes)
 
 

@@ -16,7 +16,8 @@ from rooftune.graph.tensors_in import attributes_in
 __all__ = ["check_structure", "opset_imports"]
 
 OLDEST_OPSET = 7
-_GRAPH, _GRAPHS = onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS
+_GRAPH = onnx.AttributeProto.GRAPH
+_GRAPHS = (_GRAPH, onnx.AttributeProto.GRAPHS)
 _STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
 
 
@@ -101,27 +102,30 @@ class _Check:
 
     def nodes(self, owner: onnx.GraphProto | onnx.FunctionProto, scope: ChainMap[str, None], where: str) -> None:
         """Walk the nodes in order; every input must be known and every output new."""
-        if not _in_order(owner.node, scope):
+        rows = [_Row(node) for node in owner.node]
+        if not _in_order(rows, scope):
             sort_nodes(owner, set(scope), where)
             self.warnings.append(f"the nodes of {where} were out of order and have been sorted")
+            rows = [_Row(node) for node in owner.node]
         here = scope.maps[0]
-        for node in owner.node:
+        for row in rows:
+            node = row.node
             kind = (node.domain, node.op_type)
             if kind not in self.seen:
                 self.seen[kind] = self.operator(node)
             wanted = self.seen[kind]
             if wanted is not None:
                 check_node(node, wanted)
-            for attribute in _with_graphs(node):
+            for attribute in row.with_graphs:
                 for graph in (attribute.g,) if attribute.type == _GRAPH else attribute.graphs:
                     self.graph(graph, scope.new_child())
-            for name in node.input:
+            for name in row.inputs:
                 if name and name not in here and name not in scope:
                     raise InputError(
                         f"node {node.name or node.op_type} of {where} reads {name!r}, which nothing produces",
                         "export the model again",
                     )
-            for name in node.output:
+            for name in row.outputs:
                 if name in here:
                     raise _duplicate(name, where)
                 if name:
@@ -152,25 +156,31 @@ class _Check:
         return found
 
 
-def _in_order(nodes: Iterable[onnx.NodeProto], scope: ChainMap[str, None]) -> bool:
+class _Row:
+    """What is asked of a node again and again."""
+
+    __slots__ = ("inputs", "node", "outputs", "with_graphs")
+
+    def __init__(self, node: onnx.NodeProto) -> None:
+        self.node = node
+        self.inputs, self.outputs = list(node.input), list(node.output)
+        self.with_graphs = [a for a in node.attribute if a.type in _GRAPHS]
+
+
+def _in_order(rows: Iterable[_Row], scope: ChainMap[str, None]) -> bool:
     """False where a node reads a name that a later node of the same graph produces."""
     outer = scope.parents if len(scope.maps) > 1 else {}
     ready = set(scope.maps[0])
     late: set[str] = set()
-    for node in nodes:
-        late.update([name for name in node.input if name and name not in ready and name not in outer])
-        for attribute in attributes_in((node,)) if _with_graphs(node) else ():
+    for row in rows:
+        late.update([name for name in row.inputs if name and name not in ready and name not in outer])
+        for attribute in attributes_in((row.node,)) if row.with_graphs else ():
             if attribute.type == _GRAPH:
                 late.update(name for inner in attribute.g.node for name in inner.input if name not in ready)
-        if late and not late.isdisjoint(node.output):
+        if late and not late.isdisjoint(row.outputs):
             return False
-        ready.update(node.output)
+        ready.update(row.outputs)
     return True
-
-
-def _with_graphs(node: onnx.NodeProto) -> list[onnx.AttributeProto]:
-    """The attributes of a node whose values are graphs."""
-    return [attribute for attribute in node.attribute if attribute.type in (_GRAPH, _GRAPHS)]
 
 
 def _check_outputs(names: Sequence[str], scope: ChainMap[str, None], where: str) -> None:

@@ -103,7 +103,7 @@ def check_tensors(model: onnx.ModelProto, payloads: Sequence[Payload], external:
 
 def tensor_bytes(label: str, tensor: onnx.TensorProto) -> int:
     """Packed size of a tensor by its shape and type; 0 for strings."""
-    kind, dims = _KINDS.get(tensor.data_type), tensor.dims
+    kind, dims = _KINDS.get(tensor.data_type), tuple(tensor.dims)
     if kind is None:
         raise InputError(f"the tensor {label} has the unknown element type {tensor.data_type}", "export again")
     if dims and min(dims) < 0:

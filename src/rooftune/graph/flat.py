@@ -16,7 +16,7 @@ import onnx
 from rooftune.graph.node_names import node_names
 from rooftune.graph.small_values import LIMIT
 from rooftune.graph.types import dtype_of
-from rooftune.ops import TensorType, find
+from rooftune.ops import Operator, TensorType, find
 from rooftune.quantities import DType
 
 __all__ = ["FlatGraph", "FlatNode", "flat_graph"]
@@ -35,7 +35,9 @@ _READ_ATTRIBUTE: dict[int, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class FlatNode:
-    """A node by names; an absent input or output is `""`. `attributes` holds numbers, texts and tuples of them."""
+    """A node by names; an absent input or output is `""`. `attributes` holds numbers, texts and tuples of them,
+    `operator` the formula.
+    """
 
     name: str
     op_type: str
@@ -43,6 +45,7 @@ class FlatNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
+    operator: Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,10 @@ def _types(graph: onnx.GraphProto) -> dict[str, TensorType] | None:
     for info in (*graph.value_info, *graph.input, *graph.output):
         kind = info.type.tensor_type
         dtype = dtype_of(kind.elem_type)
-        dims = tuple([dim.dim_value for dim in kind.shape.dim if dim.HasField("dim_value")])
-        if dtype is None or not kind.HasField("shape") or len(dims) != len(kind.shape.dim):
+        written = kind.shape.dim
+        dims = tuple([dim.dim_value for dim in written])
+        known = all(dims) or all(dim.HasField("dim_value") for dim in written)  # an open one reads as 0
+        if dtype is None or not kind.HasField("shape") or not known:
             return None
         found[info.name] = TensorType(dtype, dims, info.name)
     inputs = {info.name for info in graph.input}
@@ -137,9 +142,10 @@ def _nodes(protos: Sequence[onnx.NodeProto]) -> tuple[FlatNode, ...] | None:
         domain = "" if node.domain == "ai.onnx" else node.domain
         attributes = _attributes(node.attribute)
         outputs = tuple(node.output)
-        if attributes is None or not outputs or not outputs[0] or find(domain, node.op_type) is None:
+        operator = find(domain, node.op_type)
+        if attributes is None or not outputs or not outputs[0] or operator is None:
             return None
-        found.append(FlatNode(name, node.op_type, domain, tuple(node.input), outputs, attributes))
+        found.append(FlatNode(name, node.op_type, domain, tuple(node.input), outputs, attributes, operator))
     return tuple(found)
 
 

@@ -111,6 +111,8 @@ def _contradictions(made: Iterable[tuple[str, Sequence[Any]]], declared: Declare
         if kind is None or not kind.tensor_type.HasField("shape"):
             continue
         dims = kind.tensor_type.shape.dim
+        if tuple([d.dim_value for d in dims]) == tuple(shape):
+            continue
         wrong = len(dims) != len(shape) or any(
             d.HasField("dim_value") and isinstance(size, int) and size != d.dim_value for d, size in zip(dims, shape)
         )

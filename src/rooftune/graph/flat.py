@@ -6,7 +6,7 @@ inferred model does instead; it exists only where it is certain to say what the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -113,25 +113,40 @@ def flat_graph(
 def _types(graph: onnx.GraphProto) -> dict[str, TensorType] | None:
     """Type of every value by name; None where one is no tensor of known shape."""
     found: dict[str, TensorType] = {}
+    kind_of = _kinds()
     for info in (*graph.value_info, *graph.input, *graph.output):
-        kind = info.type.tensor_type
-        dtype = dtype_of(kind.elem_type)
-        written = kind.shape.dim
+        declared = info.type.tensor_type
+        written = declared.shape.dim
         dims = tuple([dim.dim_value for dim in written])
         known = all(dims) or all(dim.HasField("dim_value") for dim in written)  # an open one reads as 0
-        if dtype is None or not kind.HasField("shape") or not known:
+        kind = kind_of(declared.elem_type, dims)
+        if kind is None or not known or not declared.HasField("shape"):
             return None
-        found[info.name] = TensorType(dtype, dims, info.name)
+        found[info.name] = kind
     inputs = {info.name for info in graph.input}
     for tensor in graph.initializer:
         name = tensor.name
         if name in inputs:
             continue  # a default: the input says what may come instead
-        dtype = dtype_of(tensor.data_type)
-        if dtype is None or name in found:
+        kind = kind_of(tensor.data_type, tuple(tensor.dims))
+        if kind is None or name in found:
             return None
-        found[name] = TensorType(dtype, tuple(tensor.dims), name)
+        found[name] = kind
     return found
+
+
+def _kinds() -> Callable[[int, tuple[int, ...]], TensorType | None]:
+    """A maker of types that makes each only once: a network has a few shapes over and over."""
+    made: dict[tuple[int, tuple[int, ...]], TensorType | None] = {}
+
+    def kind_of(element: int, dims: tuple[int, ...]) -> TensorType | None:
+        key = (element, dims)
+        if key not in made:
+            dtype = dtype_of(element)
+            made[key] = None if dtype is None else TensorType(dtype, dims)
+        return made[key]
+
+    return kind_of
 
 
 def _nodes(protos: Sequence[onnx.NodeProto]) -> tuple[FlatNode, ...] | None:

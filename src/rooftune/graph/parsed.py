@@ -38,8 +38,9 @@ class ParsedModel:
         """The light view with the warnings `build` would give; None where only `build` can tell."""
         if self.sparse:
             return None
-        count = len(self.inferred.graph.initializer)
-        stored = [self._key(place) for place in self.tensors.places[:count]]
+        places = self.tensors.places[: len(self.inferred.graph.initializer)]
+        # payloads never overlap; regions of other files may
+        stored = [self._key(place) for place in places] if self.tensors.regions else places
         found = flat_graph(self.inferred, stored, self.declared.keys())
         if found is not None:
             made = [name for node in found.nodes for name in node.outputs if name in self.declared]

@@ -82,7 +82,8 @@ def set_declared_aside(model: onnx.ModelProto, inner: Sequence[onnx.GraphProto])
         del graph.value_info[:]
         for info in aside.value_info:
             declared.setdefault(info.name, info.type)
-        graph.value_info.extend(info for info in aside.value_info if info.name in foreign)
+        if foreign:
+            graph.value_info.extend(info for info in aside.value_info if info.name in foreign)
         for info in graph.output:
             if info.name not in foreign and info.type.HasField("tensor_type"):
                 declared[info.name] = _copy(info.type)
@@ -108,10 +109,10 @@ def contradiction(made: Iterable[tuple[str, Sequence[Any]]], declared: Declared)
 def _contradictions(made: Iterable[tuple[str, Sequence[Any]]], declared: Declared) -> Iterator[str]:
     for name, shape in made:
         kind = declared.get(name)
-        if kind is None or not kind.tensor_type.HasField("shape"):
+        if kind is None:
             continue
         dims = kind.tensor_type.shape.dim
-        if tuple([d.dim_value for d in dims]) == tuple(shape):
+        if tuple([d.dim_value for d in dims]) == tuple(shape) or not kind.tensor_type.HasField("shape"):
             continue
         wrong = len(dims) != len(shape) or any(
             d.HasField("dim_value") and isinstance(size, int) and size != d.dim_value for d, size in zip(dims, shape)

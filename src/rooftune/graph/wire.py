@@ -177,6 +177,8 @@ class _Walk:
 
 
 def _varint_bytes(value: int) -> bytes:
+    if value < 0x80:
+        return value.to_bytes(1, "little")
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

@@ -185,7 +185,9 @@ def _group_facts(
     work = kernel.work
     size = fused_bytes(accesses)
     flops: Maybe = work.flops if isinstance(work, Work) else work
-    executed: Maybe = flops - 2 * work.padding_macs if isinstance(work, Work) else work
+    executed: Maybe = (
+        flops if isinstance(flops, Unknown) or isinstance(work, Unknown) else flops - 2 * work.padding_macs
+    )
     roof_known = isinstance(roof, Roof)
     return GroupFacts(
         name=kernel.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import onnx_ir
 
@@ -23,8 +23,7 @@ _NEVER_FOLDED |= {"DequantizeLinear", "QuantizeLinear"}
 _NEVER_FOLDED |= {"If", "Loop", "Scan", "SequenceMap"}
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One value of the graph. `constant` ones are weights: initialisers or computed from them alone."""
 
     name: str
@@ -121,7 +120,9 @@ class FlatTensors:
         found = self._tensors.get(name)
         if found is None:
             graph = self.graph
-            found = Tensor(name, graph.types[name], name in self._constants, name in graph.inputs, name in graph.outputs)
+            found = Tensor(
+                name, graph.types[name], name in self._constants, name in graph.inputs, name in graph.outputs
+            )
             self._tensors[name] = found
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rooftune.analysis.groups import Kernel
 from rooftune.analysis.tensors import Tensor
@@ -14,8 +14,7 @@ from rooftune.quantities import Maybe, Unknown
 __all__ = ["Access", "kernel_accesses", "reuse_distances"]
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """One tensor crossing the border of a kernel. `role`: `input`, `weight` or `output`."""
 
     tensor: Tensor

@@ -108,7 +108,7 @@ def tensor_bytes(label: str, tensor: onnx.TensorProto) -> int:
         raise InputError(f"the tensor {label} has the unknown element type {tensor.data_type}", "export again")
     if dims and min(dims) < 0:
         raise InputError(f"the tensor {label} has a negative dimension: {list(dims)}", "export the model again")
-    nbytes = -(-math.prod(dims) * kind.bits // 8)
+    nbytes: int = -(-math.prod(dims) * kind.bits // 8)
     if nbytes > MAX_BYTES:
         raise InputError(f"the tensor {label} claims {nbytes} bytes", "export the model again")
     return nbytes

@@ -6,6 +6,7 @@ inferred model does instead; it exists only where it is certain to say what the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from rooftune.graph.node_names import node_names
 from rooftune.graph.small_values import LIMIT
 from rooftune.graph.types import dtype_of
 from rooftune.ops import Operator, TensorType, find
-from rooftune.quantities import DType
 
 __all__ = ["FlatGraph", "FlatNode", "flat_graph"]
 
@@ -88,15 +88,10 @@ def flat_graph(
     read = {name for node in nodes for name in node.inputs if name}
     outputs = {info.name for info in graph.output}
     needed = outputs | {node.outputs[0] for node in nodes} | (made & (read | declared))
-    if not (needed <= types.keys() and outputs <= made) or not all(type(n) is str for n in (*types, *(node.name for node in nodes))):
+    if not needed <= types.keys() or not outputs <= made or len(outputs) < len(graph.output):
         return None
-    small = {
-        tensor.name
-        for tensor, place in zip(graph.initializer, stored)
-        if place is None and types[tensor.name].dtype is DType.INT64 and types[tensor.name].elements <= LIMIT
-    } | {""}
-    if any(n.op_type == "Split" and len(n.inputs) > 1 and n.inputs[1] not in small for n in nodes):
-        return None  # sizes that are computed; see `Repair`
+    if not _are_text(types) or _computed_split(graph, nodes, stored):
+        return None
     weights = {t.name: t.name if place is None else place for t, place in zip(graph.initializer, stored)}
     weights |= {n.outputs[0]: n.outputs[0] for n in nodes if n.op_type == "Constant"}
     return FlatGraph(
@@ -108,6 +103,24 @@ def flat_graph(
         read=read,
         weights=weights,
     )
+
+
+def _computed_split(graph: onnx.GraphProto, nodes: Sequence[FlatNode], stored: Sequence[Hashable | None]) -> bool:
+    """True where a Split has sizes that are no small constant: onnx's inference guesses them, see `Repair`."""
+    splits = [node for node in nodes if node.op_type == "Split" and len(node.inputs) > 1 and node.inputs[1]]
+    if not splits:
+        return False
+    small = {
+        tensor.name
+        for tensor, place in zip(graph.initializer, stored)
+        if place is None and tensor.data_type == onnx.TensorProto.INT64 and math.prod(tensor.dims) <= LIMIT
+    }
+    return not {node.inputs[1] for node in splits} <= small
+
+
+def _are_text(names: Iterable[Any]) -> bool:
+    """False where protobuf hands out bytes, because a name is not UTF-8."""
+    return {*map(type, names)} <= {str}
 
 
 def _types(graph: onnx.GraphProto) -> dict[str, TensorType] | None:
@@ -152,6 +165,8 @@ def _kinds() -> Callable[[int, tuple[int, ...]], TensorType | None]:
 def _nodes(protos: Sequence[onnx.NodeProto]) -> tuple[FlatNode, ...] | None:
     """The nodes by names; None where one has no formula, no first output, or an attribute that is not plain."""
     names = node_names([(node.name, node.op_type) for node in protos])
+    if not _are_text(names):
+        return None
     found: list[FlatNode] = []
     for node, name in zip(protos, names, strict=True):
         domain = "" if node.domain == "ai.onnx" else node.domain
@@ -177,4 +192,4 @@ def _attributes(protos: Iterable[onnx.AttributeProto]) -> dict[str, Any] | None:
                 return None
         elif attribute.type != _Attribute.TENSOR or attribute.t.data_location == onnx.TensorProto.EXTERNAL:
             return None
-    return found
+    return found if _are_text(found) else None

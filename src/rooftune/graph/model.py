@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx_ir
 
+from rooftune.graph.collector import collector_at_rest
 from rooftune.graph.flat import FlatGraph
 from rooftune.graph.parsed import ParsedModel
 from rooftune.graph.types import value_type
@@ -41,7 +42,10 @@ class Model:
     @cached_property
     def ir(self) -> onnx_ir.Model:
         """The model as onnx_ir has it, which may be edited."""
-        return self.source.build([]) if isinstance(self.source, ParsedModel) else self.source
+        if not isinstance(self.source, ParsedModel):
+            return self.source
+        with collector_at_rest():
+            return self.source.build([])  # its warnings are those of `flat`, which were given when it was loaded
 
     @property
     def flat(self) -> FlatGraph | None:

@@ -36,9 +36,7 @@ def infer(model: ir.Model) -> list[str]:
     return warnings
 
 
-def infer_in_bulk(
-    model: onnx.ModelProto, inner: Sequence[onnx.GraphProto], warnings: list[str]
-) -> onnx.ModelProto:
+def infer_in_bulk(model: onnx.ModelProto, inner: Sequence[onnx.GraphProto], warnings: list[str]) -> onnx.ModelProto:
     """onnx's inference of a whole model without weights; the model as it was where onnx rejects it.
 
     `inner` are the graphs inside its nodes. What is inferred of a model that has none is written into it.

@@ -11,7 +11,7 @@ from rooftune.analysis.fusion import fusion_rules
 from rooftune.analysis.groups import Kernel, group_nodes
 from rooftune.analysis.parameters import count_parameters
 from rooftune.analysis.predict import Prediction, predict
-from rooftune.analysis.roofline import Roof, kernel_roofs, work_sum
+from rooftune.analysis.roofline import Roof, kernel_roofs
 from rooftune.analysis.tensors import Tensor, shared_storage
 from rooftune.analysis.traffic import Access, fused_bytes, kernel_accesses
 from rooftune.analysis.views import ideal_bytes, textbook_bytes, unfused_bytes
@@ -24,6 +24,8 @@ from rooftune.ops.types import add_up
 from rooftune.quantities import Count, Maybe, Unknown
 
 __all__ = ["Analysis", "GroupFacts", "NodeFacts", "Totals", "UnknownNode", "analyze"]
+
+_NUMBER = (int, float)
 
 
 @dataclass(frozen=True)
@@ -152,14 +154,13 @@ def analyze(
     node_facts = _all_node_facts(nodes, kernels, accesses, groups, ideal)
     totals = _totals(nodes, groups, node_facts, storage)
     macs, flops = totals.macs, totals.flops
-    weights = _weight_bytes(nodes, storage)
     return Analysis(
         machine=machine.id,
         threads=count,
         format=number_format or _main_format(groups),
         backend_groups=backend,
         totals=totals,
-        conventions=intensity_conventions(nodes, macs, flops, totals.bytes["fused"], weights),
+        conventions=intensity_conventions(nodes, macs, flops, totals.bytes["fused"], totals.weight_bytes),
         groups=groups,
         nodes=node_facts,
         unknown=tuple(
@@ -173,7 +174,7 @@ def analyze(
 
 
 def _ratio(a: Maybe, b: Maybe) -> float | None:
-    if isinstance(a, int | float) and isinstance(b, int | float) and b > 0:
+    if isinstance(a, _NUMBER) and isinstance(b, _NUMBER) and b > 0:
         return float(a) / float(b)
     return None
 
@@ -181,10 +182,12 @@ def _ratio(a: Maybe, b: Maybe) -> float | None:
 def _group_facts(
     kernel: Kernel, accesses: Sequence[Access], roof: Roof | Unknown, prediction: Prediction | Unknown
 ) -> GroupFacts:
-    work = work_sum(kernel)
+    work = kernel.work
     size = fused_bytes(accesses)
-    known = isinstance(work, Work)
-    executed: Maybe = work.flops - 2 * work.padding_macs if isinstance(work, Work) else work
+    flops: Maybe = work.flops if isinstance(work, Work) else work
+    executed: Maybe = (
+        flops if isinstance(flops, Unknown) or isinstance(work, Unknown) else flops - 2 * work.padding_macs
+    )
     roof_known = isinstance(roof, Roof)
     return GroupFacts(
         name=kernel.name,
@@ -193,16 +196,16 @@ def _group_facts(
         nodes=tuple(n.name for n in kernel.nodes),
         format=roof.format if isinstance(roof, Roof) else None,
         macs=work.macs if isinstance(work, Work) else work,
-        flops=work.flops if isinstance(work, Work) else work,
+        flops=flops,
         executed_flops=executed,
         bytes=size,
         bytes_by_role={
-            role: add_up(a.bytes for a in accesses if a.role == role) for role in ("input", "weight", "output")
+            role: add_up([a.bytes for a in accesses if a.role == role]) for role in ("input", "weight", "output")
         },
-        intensity=_ratio(work.flops if isinstance(work, Work) else work, size) if known else None,
+        intensity=_ratio(flops, size),
         attainable_flops_per_second=(
             float(executed) / roof.seconds
-            if isinstance(roof, Roof) and roof.seconds > 0 and isinstance(executed, int | float)
+            if isinstance(roof, Roof) and roof.seconds > 0 and isinstance(executed, _NUMBER)
             else None
         ),
         level=roof.level if isinstance(roof, Roof) else None,
@@ -229,29 +232,30 @@ def _all_node_facts(
     shares: dict[int, float] = {}
     fused: dict[int, list[Maybe]] = {}
     for kernel, row in zip(kernels, accesses, strict=True):
-        shares.update(_time_shares(kernel, row))
+        shares.update(_time_shares(kernel))
         for owner, size in _border_parts(kernel, row):
             fused.setdefault(owner, []).append(size)
     for node, ideal_part in zip(nodes, ideal, strict=True):
         kernel = place[id(node)]
         group = None if node.folded else facts_of[kernel.name]
         unfused = unfused_bytes(node)
-        known = isinstance(node.work, Work)
+        work = node.work
+        flops: Maybe = work.flops if isinstance(work, Work) else work
         found.append(
             NodeFacts(
                 name=node.name,
                 op=node.op,
                 domain=node.domain,
                 group=kernel.name,
-                macs=node.work.macs if isinstance(node.work, Work) else node.work,
-                flops=node.work.flops if isinstance(node.work, Work) else node.work,
+                macs=work.macs if isinstance(work, Work) else work,
+                flops=flops,
                 bytes={
                     "textbook": textbook_bytes(node),
                     "unfused": unfused,
                     "fused": add_up(fused.get(id(node), ())),
                     "ideal": ideal_part,
                 },
-                intensity=_ratio(node.work.flops, unfused) if isinstance(node.work, Work) and known else None,
+                intensity=_ratio(flops, unfused),
                 bound=None if group is None else group.bound,
                 roof_seconds=0.0 if group is None else _part(group.roof_seconds, shares[id(node)]),
                 predicted_seconds=0.0 if group is None else _part(group.predicted_seconds, shares[id(node)]),
@@ -264,12 +268,14 @@ def _part(seconds: float | Unknown, share: float) -> float | Unknown:
     return seconds if isinstance(seconds, Unknown) else seconds * share
 
 
-def _time_shares(kernel: Kernel, accesses: Sequence[Access]) -> dict[int, float]:
+def _time_shares(kernel: Kernel) -> dict[int, float]:
     """How a kernel's time is told apart among its nodes: by executed FLOPs, evenly where there are none."""
+    if len(kernel.nodes) == 1:
+        return {id(kernel.anchor): 1.0}
     weights = []
     for node in kernel.nodes:
         flops = 0 if isinstance(node.work, Unknown) else node.work.flops - 2 * node.work.padding_macs
-        weights.append(float(flops) if isinstance(flops, int | float) else 1.0)
+        weights.append(float(flops) if isinstance(flops, _NUMBER) else 1.0)
     total = sum(weights)
     if total <= 0:
         return {id(n): 1.0 / len(kernel.nodes) for n in kernel.nodes}
@@ -280,9 +286,11 @@ def _border_parts(kernel: Kernel, accesses: Sequence[Access]) -> Iterator[tuple[
     """Each tensor at the border of a kernel, given to the node (its id) that is the first of the kernel to touch it."""
     readers: dict[str, int] = {}
     writers: dict[str, int] = {}
-    for node in reversed(kernel.nodes if accesses else ()):
-        readers.update((t.name, id(node)) for t in node.inputs if t is not None)
-        writers.update((t.name, id(node)) for t in node.outputs if t is not None)
+    for node in kernel.nodes if accesses else ():
+        for tensors, first in ((node.inputs, readers), (node.outputs, writers)):
+            for tensor in tensors:
+                if tensor is not None:
+                    first.setdefault(tensor.name, id(node))
     for access in accesses:
         owner = (writers if access.role == "output" else readers).get(access.tensor.name)
         if owner is not None:
@@ -302,7 +310,7 @@ def _totals(
 ) -> Totals:
     works = [n.work for n in nodes if isinstance(n.work, Work)]
     macs = sum((w.macs for w in works), start=0)
-    flops = sum((w.flops for w in works), start=0)
+    flops: Count = sum((f.flops for f in facts if not isinstance(f.flops, Unknown)), start=0)
     padding = sum((w.padding_macs for w in works), start=0)
     parameters = count_parameters(nodes, dict(storage))
     weights = _weight_bytes(nodes, storage)
@@ -324,7 +332,7 @@ def _totals(
         weight_bytes=weights,
         footprint_bytes=add_up((weights, activations)),
         coverage=len(works) / len(nodes) if nodes else 1.0,
-        unknown_bytes_share=_unknown_share(nodes),
+        unknown_bytes_share=_unknown_share(facts),
         intensity=_ratio(flops, sizes["fused"]),
         bound=max(by_bound, key=lambda b: by_bound[b]) if by_bound and not isinstance(roof, Unknown) else None,
         roof_seconds=roof,
@@ -344,15 +352,15 @@ def _sum_seconds(parts: Sequence[float | Unknown]) -> float | Unknown:
     return float(sum(known))
 
 
-def _unknown_share(nodes: Sequence[NodeWork]) -> float | None:
+def _unknown_share(facts: Sequence[NodeFacts]) -> float | None:
     """Share of the unfused bytes that nodes of unknown work move; None where sizes are not known."""
     whole, unknown = 0.0, 0.0
-    for node in nodes:
-        size = unfused_bytes(node)
-        if not isinstance(size, int | float):
+    for node in facts:
+        size = node.bytes["unfused"]
+        if not isinstance(size, _NUMBER):
             return None
         whole += size
-        unknown += size if isinstance(node.work, Unknown) else 0
+        unknown += size if isinstance(node.flops, Unknown) else 0
     return unknown / whole if whole else 0.0
 
 
@@ -364,13 +372,13 @@ def _weight_bytes(nodes: Sequence[NodeWork], storage: Mapping[str, str]) -> Mayb
             for tensor in node.inputs:
                 if tensor is not None and tensor.constant:
                     found.setdefault(storage.get(tensor.name, tensor.name), tensor)
-    return add_up(t.bytes for t in found.values())
+    return add_up([t.bytes for t in found.values()])
 
 
 def _main_format(groups: Sequence[GroupFacts]) -> str:
     """The number format most of the FLOPs are in."""
     counts: dict[str, float] = {}
     for group in groups:
-        if group.format and isinstance(group.flops, int | float):
+        if group.format and isinstance(group.flops, _NUMBER):
             counts[group.format] = counts.get(group.format, 0.0) + group.flops
     return max(counts, key=lambda f: counts[f]) if counts else "fp32"

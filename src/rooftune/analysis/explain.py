@@ -11,7 +11,7 @@ from rooftune.analysis.analyze import Analysis
 from rooftune.analysis.fusion import fusion_rules
 from rooftune.analysis.groups import Kernel, group_nodes
 from rooftune.analysis.predict import alignment, prediction_model
-from rooftune.analysis.roofline import Roof, kernel_roofs, work_sum
+from rooftune.analysis.roofline import Roof, kernel_roofs
 from rooftune.analysis.traffic import Access, fused_bytes, kernel_accesses
 from rooftune.analysis.work import NodeWork
 from rooftune.machine.spec import Machine
@@ -264,7 +264,7 @@ def _gap_row(
     model_seconds: float,
     part: float = 1.0,
 ) -> OperatorGap:
-    work = work_sum(kernel) if kernel is not None else None
+    work = kernel.work if kernel is not None else None
     flops = _number(work.flops, part) if isinstance(work, Work) else None
     executed = _number(work.flops - 2 * work.padding_macs, part) if isinstance(work, Work) else None
     size = _number(fused_bytes(accesses), part) if accesses else None

@@ -21,15 +21,17 @@ def activation_peak(nodes: Sequence[NodeWork]) -> Maybe:
     is its input's memory under another name. Tensors of unknown size make the peak `Unknown`.
     """
     owner, last_use = _lifetimes(nodes)
+    activations = _activations(nodes)
     sizes: dict[str, Count] = {}
-    for tensor in _activations(nodes):
+    for tensor in activations:
         if owner[tensor.name] != tensor.name:
             continue
         size = tensor.bytes
         if isinstance(size, Unknown):
             return size
         sizes[tensor.name] = size
-    return _sweep(nodes, owner, last_use, sizes)
+    inputs = [t.name for t in activations if t.is_input and owner[t.name] == t.name]
+    return _sweep(nodes, inputs, owner, last_use, sizes)
 
 
 def _activations(nodes: Sequence[NodeWork]) -> list[Tensor]:
@@ -65,15 +67,15 @@ def _lifetimes(nodes: Sequence[NodeWork]) -> tuple[dict[str, str], dict[str, int
 
 
 def _sweep(
-    nodes: Sequence[NodeWork], owner: dict[str, str], last_use: dict[str, int], sizes: dict[str, Count]
+    nodes: Sequence[NodeWork],
+    inputs: Sequence[str],
+    owner: dict[str, str],
+    last_use: dict[str, int],
+    sizes: dict[str, Count],
 ) -> Count:
-    live: Count = 0
-    held: set[str] = set()
+    held = set(inputs)
+    live: Count = sum([sizes[name] for name in inputs])
     peaks: list[Count] = []
-    for tensor in _activations(nodes):
-        if tensor.is_input and owner[tensor.name] == tensor.name:
-            held.add(tensor.name)
-            live = live + sizes[tensor.name]
     dying: dict[int, list[str]] = {}
     for name, step in last_use.items():
         dying.setdefault(step, []).append(name)

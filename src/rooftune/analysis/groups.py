@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rooftune.analysis.fusion import FusionRules, Pattern, Slot
 from rooftune.analysis.tensors import Tensor
-from rooftune.analysis.work import NodeWork
-from rooftune.ops import TensorType
+from rooftune.analysis.work import NodeWork, add_works
+from rooftune.ops import TensorType, Work
+from rooftune.quantities import Unknown
 
 __all__ = ["Kernel", "group_nodes"]
 
@@ -32,7 +34,16 @@ class Kernel:
 
     @property
     def op(self) -> str:
-        return "+".join(dict.fromkeys(n.op for n in self.nodes))
+        return "+".join(dict.fromkeys([n.op for n in self.nodes]))
+
+    @cached_property
+    def work(self) -> Work | Unknown:
+        """Arithmetic of all nodes; views and folded nodes do none. What moves is not part of it."""
+        if self.kind != "compute":
+            return Work()
+        works = [node.work for node in self.nodes]
+        missing = next((work for work in works if isinstance(work, Unknown)), None)
+        return missing or add_works([work for work in works if isinstance(work, Work)])
 
 
 def group_nodes(nodes: Sequence[NodeWork], rules: FusionRules) -> tuple[Kernel, ...]:
@@ -53,8 +64,8 @@ class _Grouping:
         self.readers: dict[str, list[NodeWork]] = {}
         self.producer: dict[str, NodeWork] = {}
         for node in nodes:
-            for tensor in dict.fromkeys(t for t in node.inputs if t is not None):
-                self.readers.setdefault(tensor.name, []).append(node)
+            for name in {t.name for t in node.inputs if t is not None}:
+                self.readers.setdefault(name, []).append(node)
             for output in node.outputs:
                 if output is not None:
                     self.producer[output.name] = node
@@ -64,7 +75,7 @@ class _Grouping:
         found += [self._take([node], node, "folded") for node in self.nodes if node.folded]
         for quantised in self.rules.quantised:
             for node in self.nodes:
-                if self._free(node) and node.op in quantised.ops:
+                if node.op in quantised.ops and self._free(node):
                     members = self._between_q_and_dq(node, quantised.epilogue)
                     if members:
                         found.append(self._take(members, node, "compute", quantised=True))
@@ -73,7 +84,7 @@ class _Grouping:
                 found += self._patterns(pattern)
         for group in self.rules.groups:
             for node in self.nodes:
-                if self._free(node) and node.op in group.anchor:
+                if node.op in group.anchor and self._free(node):
                     members = [*self._taken_in_before(node, group.before), *self._with_epilogue(node, group.slots)]
                     found.append(self._take(members, node, "compute"))
         for pattern in self.rules.patterns:
@@ -83,7 +94,7 @@ class _Grouping:
                 found.append(
                     self._take([node], node, "view" if node.op in self.rules.views or node.view else "compute")
                 )
-        return tuple(sorted(found, key=lambda k: max(self.place[id(n)] for n in k.nodes)))
+        return tuple(sorted(found, key=lambda k: self.place[id(k.nodes[-1])]))
 
     def _take(self, members: Iterable[NodeWork], anchor: NodeWork, kind: str, quantised: bool = False) -> Kernel:
         ordered = sorted(members, key=lambda n: self.place[id(n)])
@@ -180,7 +191,7 @@ class _Grouping:
     def _patterns(self, pattern: Pattern) -> list[Kernel]:
         found = []
         for node in self.nodes:
-            if not self._free(node) or node.op != pattern.ops[0]:
+            if node.op != pattern.ops[0] or not self._free(node):
                 continue
             for start in [t for t in node.inputs if t is not None and not t.constant][:2]:
                 matched = self._follow(start, pattern, (), first=node)

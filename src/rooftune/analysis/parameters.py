@@ -83,7 +83,9 @@ def count_parameters(nodes: Sequence[NodeWork], storage: dict[str, str]) -> Para
             if tensor is None or not tensor.constant:
                 continue
             role = _role(node, position, tensor)
-            for stored in _stored(tensor, made_by) if role != "setting" else ():
+            if role == "setting":
+                continue
+            for stored in _stored(tensor, made_by) if tensor.name in made_by else (tensor,):
                 key = storage.get(stored.name, stored.name)
                 if role == "learnable":
                     learnable[key] = stored

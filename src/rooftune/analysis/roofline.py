@@ -11,7 +11,9 @@ from rooftune.machine.spec import Machine, format_of
 from rooftune.ops import Work
 from rooftune.quantities import DType, Maybe, Unknown
 
-__all__ = ["Roof", "kernel_format", "kernel_roofs", "work_sum"]
+__all__ = ["Roof", "kernel_format", "kernel_roofs"]
+
+_NUMBER = (int, float)
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,30 @@ def kernel_roofs(
     Memory: each tensor comes from the nearest level that holds everything touched since its last use; all bytes
     from a level or from behind it pass through it, so the bound is the largest of bytes / bandwidth over the levels.
     """
-    sizes = [[_bytes(a, number_format) for a in row] for row in accesses]
+    sizes = [[a.bytes if number_format is None else _bytes(a, number_format) for a in row] for row in accesses]
     known = [
-        [(a.key, int(s) if isinstance(s, int | float) else 0) for a, s in zip(row, srow)]
+        [(a.key, int(s) if isinstance(s, _NUMBER) else 0) for a, s in zip(row, srow)]
         for row, srow in zip(accesses, sizes)
     ]
     distances = reuse_distances(known)
     reach = _farthest_use(known, accesses, distances)
     levels = machine.level_sizes(threads)
+    ceilings = _Ceilings(machine, threads, [name for name, _ in levels])
     roofs: list[Roof | Unknown] = []
-    for kernel, row, size_row, distance_row in zip(kernels, accesses, sizes, distances):
+    for kernel, row, size_row, distance_row in zip(kernels, accesses, sizes, distances, strict=True):
         where: dict[str, float] = {name: 0.0 for name, _ in levels}
         missing: Unknown | None = None
         for access, size, distance in zip(row, size_row, distance_row):
             if isinstance(size, Unknown):
                 missing = size
                 continue
-            if not isinstance(size, int | float):
+            if not isinstance(size, _NUMBER):
                 name, kind = access.tensor.name, access.tensor.type
                 missing = Unknown(f"{name} has open dimensions ({kind}); bind them with --shape or --batch")
                 continue
             used = max(distance, reach.get(access.key, 0)) if access.role == "output" else distance
             where[_level_for(used, levels)] += size
-        roofs.append(missing or _roof(kernel, where, levels, machine, threads, number_format))
+        roofs.append(missing or _roof(kernel, where, ceilings, number_format))
     return roofs
 
 
@@ -87,34 +90,48 @@ def _farthest_use(
 
 
 def _level_for(distance: float, levels: Sequence[tuple[str, float]]) -> str:
-    return next(name for name, capacity in levels if distance <= capacity)
+    for name, capacity in levels:
+        if distance <= capacity:
+            return name
+    raise ValueError("the last level holds everything")
+
+
+class _Ceilings:
+    """The ceilings of a machine for one number of threads, each looked up once."""
+
+    def __init__(self, machine: Machine, threads: int, levels: Sequence[str]) -> None:
+        self.machine, self.threads = machine, threads
+        self.from_memory = [(name, machine.bandwidth(name, threads)) for name in reversed(levels)]
+        self._peaks: dict[str, float | Unknown] = {}
+
+    def peak(self, number_format: str) -> float | Unknown:
+        """FLOP/s of a number format, or of fp32 where the machine has no figure for it."""
+        if number_format not in self._peaks:
+            own = self.machine.peak(number_format, self.threads)
+            self._peaks[number_format] = self.machine.peak("fp32", self.threads) if isinstance(own, Unknown) else own
+        return self._peaks[number_format]
 
 
 def _roof(
     kernel: Kernel,
     where: Mapping[str, float],
-    levels: Sequence[tuple[str, float]],
-    machine: Machine,
-    threads: int,
+    ceilings: _Ceilings,
     number_format: str | None,
 ) -> Roof | Unknown:
-    work = work_sum(kernel)
+    work = kernel.work
     if isinstance(work, Unknown):
         return work
     flops = work.flops - 2 * work.padding_macs
-    if not isinstance(flops, int | float):
+    if not isinstance(flops, _NUMBER):
         return Unknown(f"{kernel.name} has open dimensions; bind them with --shape or --batch")
     chosen = number_format or kernel_format(kernel, work)
-    peak = machine.peak(chosen, threads)
-    if isinstance(peak, Unknown):
-        peak = machine.peak("fp32", threads)
+    peak = ceilings.peak(chosen)
     if isinstance(peak, Unknown):
         return peak
     memory, limiting = 0.0, "DRAM"
     behind = 0.0
-    for name, _ in reversed(levels):
+    for name, bandwidth in ceilings.from_memory:
         behind += where[name]
-        bandwidth = machine.bandwidth(name, threads)
         if isinstance(bandwidth, Unknown):
             if name == "DRAM" and behind:
                 return bandwidth
@@ -133,20 +150,6 @@ def _roof(
     )
 
 
-def work_sum(kernel: Kernel) -> Work | Unknown:
-    """Arithmetic of all nodes of a kernel; views and folded nodes do none."""
-    from rooftune.analysis.work import add_works
-
-    if kernel.kind != "compute":
-        return Work()
-    parts: list[Work] = []
-    for node in kernel.nodes:
-        if isinstance(node.work, Unknown):
-            return node.work
-        parts.append(node.work)
-    return add_works(parts)
-
-
 def kernel_format(kernel: Kernel, work: Work) -> str:
     """Number format the kernel computes in: int8 between DequantizeLinear and QuantizeLinear."""
     return "int8" if kernel.quantised else format_of(work.format or DType.FLOAT32)
@@ -155,9 +158,9 @@ def kernel_format(kernel: Kernel, work: Work) -> str:
 _BITS = {"fp64": 64, "fp32": 32, "tf32": 32, "fp16": 16, "bf16": 16, "fp8": 8, "int8": 8, "int4": 4}
 
 
-def _bytes(access: Access, number_format: str | None) -> Maybe | float:
-    """Bytes of an access, with floating-point tensors taken in `number_format` when one is asked for."""
+def _bytes(access: Access, number_format: str) -> Maybe | float:
+    """Bytes of an access, with floating-point tensors taken in `number_format`."""
     dtype = getattr(access.tensor.type, "dtype", None)
-    if number_format is None or dtype is None or isinstance(access.bytes, Unknown) or "float" not in dtype.text:
+    if dtype is None or isinstance(access.bytes, Unknown) or "float" not in dtype.text:
         return access.bytes
     return access.bytes * _BITS.get(number_format, 32) / dtype.bits

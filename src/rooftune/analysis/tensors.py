@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
 
 import onnx_ir
 
+from rooftune.graph.flat import FlatGraph, FlatNode
 from rooftune.graph.identity import weight_key, weights_of
 from rooftune.graph.model import Model
 from rooftune.graph.types import value_type
 from rooftune.ops import TensorType, ValueType
 from rooftune.quantities import DType, Maybe
 
-__all__ = ["Tensor", "TensorTable", "shared_storage"]
+__all__ = ["FlatTensors", "Tensor", "TensorTable", "shared_storage"]
 
 _NEVER_FOLDED = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 # weights stay quantised in memory and are dequantised by the kernel that reads them
 _NEVER_FOLDED |= {"DequantizeLinear", "QuantizeLinear"}
-_RUNS_GRAPHS = {"If", "Loop", "Scan", "SequenceMap"}
+# what they read inside their graphs is no input of theirs
+_NEVER_FOLDED |= {"If", "Loop", "Scan", "SequenceMap"}
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One value of the graph. `constant` ones are weights: initialisers or computed from them alone."""
 
     name: str
@@ -79,7 +80,7 @@ class TensorTable:
         return known
 
     def _works_on_constants_only(self, node: onnx_ir.Node) -> bool:
-        if node.op_type in _NEVER_FOLDED or node.op_type in _RUNS_GRAPHS:
+        if node.op_type in _NEVER_FOLDED:
             return False
         return all(
             v is None or v.is_initializer() or (v.producer() is not None and self._folded_producer(v))
@@ -91,11 +92,48 @@ class TensorTable:
         return producer is not None and self._folded.get(id(producer), False)
 
 
+class FlatTensors:
+    """Tensors of a flat graph by name; ask in the order of the nodes."""
+
+    def __init__(self, graph: FlatGraph) -> None:
+        self.graph = graph
+        self._tensors: dict[str, Tensor] = {}
+        self._constants = set(graph.initialisers)
+
+    def inputs(self, node: FlatNode) -> tuple[Tensor | None, ...]:
+        return tuple([self._tensor(name) if name else None for name in node.inputs])
+
+    def outputs(self, node: FlatNode) -> tuple[Tensor | None, ...]:
+        """The outputs of a node; optional ones that nobody reads are not made."""
+        read, asked = self.graph.read, self.graph.outputs
+        first, *others = node.outputs
+        return (self._tensor(first), *(self._tensor(n) if n in read or n in asked else None for n in others))
+
+    def is_folded(self, node: FlatNode) -> bool:
+        """True for nodes every engine computes at load time: all their inputs are constants."""
+        if node.op_type in _NEVER_FOLDED or not all(not n or n in self._constants for n in node.inputs):
+            return False
+        self._constants.update(node.outputs)
+        return True
+
+    def _tensor(self, name: str) -> Tensor:
+        found = self._tensors.get(name)
+        if found is None:
+            graph = self.graph
+            found = Tensor(
+                name, graph.types[name], name in self._constants, name in graph.inputs, name in graph.outputs
+            )
+            self._tensors[name] = found
+        return found
+
+
 def shared_storage(model: Model) -> dict[str, str]:
     """Weights that are one piece of memory under several names: each name → the first of them."""
+    flat = model.flat
+    weights: Iterable[tuple[str, Hashable]]
+    if flat is not None:
+        weights = flat.weights.items()
+    else:
+        weights = ((value.name or "", weight_key(value)) for value in weights_of(model.ir.graph))
     first: dict[Hashable, str] = {}
-    shared: dict[str, str] = {}
-    for value in weights_of(model.ir.graph):
-        name = value.name or ""
-        shared[name] = first.setdefault(weight_key(value), name)
-    return shared
+    return {name: first.setdefault(key, name) for name, key in weights}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rooftune.analysis.groups import Kernel
 from rooftune.analysis.tensors import Tensor
@@ -13,8 +14,7 @@ from rooftune.quantities import Maybe, Unknown
 __all__ = ["Access", "kernel_accesses", "reuse_distances"]
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """One tensor crossing the border of a kernel. `role`: `input`, `weight` or `output`."""
 
     tensor: Tensor
@@ -67,41 +67,28 @@ def reuse_distances(schedule: Sequence[Sequence[tuple[str, int]]]) -> list[list[
     """Bytes of distinct tensors touched since each access's tensor was last touched, that tensor included.
 
     `schedule` holds per kernel the (tensor, bytes) it touches; the model is taken to run again and again, so the
-    weights were last touched in the run before. The LRU stack distance, with a Fenwick tree over the accesses.
+    weights were last touched in the run before. The LRU stack distance, with sums over blocks of the accesses.
     """
     accesses = [
         (kernel, slot, key, size) for kernel, row in enumerate(schedule) for slot, (key, size) in enumerate(row)
     ]
     count = len(accesses)
+    width = math.isqrt(2 * count) + 1
+    touched = [0] * (2 * count)  # the size of each tensor at the place where it was touched last
+    blocks = [0] * width  # sums of `width` of these
     # what the run before leaves behind: each tensor where it was touched last
     last = {key: (time, size) for time, (_, _, key, size) in enumerate(accesses)}
-    tree = [0] * (2 * count + 1)
-    for position, size in last.values():
-        tree[position + 1] = size
-    for position in range(1, len(tree)):
-        above = position + (position & -position)
-        if above < len(tree):
-            tree[above] += tree[position]
-
-    def add(position: int, amount: int) -> None:
-        position += 1
-        while position < len(tree):
-            tree[position] += amount
-            position += position & -position
-
-    def total(position: int) -> int:
-        """Sum of the entries before `position`."""
-        result = 0
-        while position > 0:
-            result += tree[position]
-            position -= position & -position
-        return result
-
+    for place, size in last.values():
+        touched[place] = size
+        blocks[place // width] += size
     distances: list[list[int]] = [[0] * len(row) for row in schedule]
     for time, (kernel, slot, key, size) in enumerate(accesses, start=count):
         before, size_before = last[key]
-        distances[kernel][slot] = total(time) - total(before + 1) + size
-        add(before, -size_before)
-        add(time, size)
+        block = before // width
+        since = sum(touched[before + 1 : (block + 1) * width]) + sum(blocks[block + 1 :])
+        distances[kernel][slot] = since + size
+        touched[before], touched[time] = 0, size
+        blocks[block] -= size_before
+        blocks[time // width] += size
         last[key] = (time, size)
     return distances

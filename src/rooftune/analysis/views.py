@@ -20,8 +20,9 @@ def textbook_bytes(node: NodeWork) -> Maybe:
         return _sizes([t for t in node.inputs if t is not None and t.constant] + _present(node.outputs))
     if node.folded:
         return 0
-    roles = node.bytes_by_role
-    return add_up((roles["weight"], roles["output"]))
+    reads = node.work.reads or ()
+    weights = [size for tensor, size in zip(node.inputs, reads) if tensor is not None and tensor.constant]
+    return add_up((*weights, *(node.work.writes or ())))
 
 
 def unfused_bytes(node: NodeWork) -> Maybe:
@@ -31,7 +32,7 @@ def unfused_bytes(node: NodeWork) -> Maybe:
     """
     if isinstance(node.work, Unknown):
         return _sizes(_present(node.inputs) + _present(node.outputs))
-    return add_up((node.work.bytes_read, node.work.bytes_written))
+    return add_up((*(node.work.reads or ()), *(node.work.writes or ())))
 
 
 def ideal_bytes(nodes: Sequence[NodeWork], storage: Mapping[str, str]) -> list[Maybe]:

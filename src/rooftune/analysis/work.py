@@ -8,11 +8,12 @@ from typing import Any
 
 import onnx_ir
 
-from rooftune.analysis.tensors import Tensor, TensorTable
+from rooftune.analysis.tensors import FlatTensors, Tensor, TensorTable
+from rooftune.graph.flat import FlatNode
 from rooftune.graph.functions import function_body
 from rooftune.graph.model import Model
-from rooftune.ops import Work, find, work_of
-from rooftune.quantities import Maybe, Unknown
+from rooftune.ops import Operator, Work, find
+from rooftune.quantities import Unknown
 
 __all__ = ["NodeWork", "attributes_of", "model_work", "node_work"]
 
@@ -39,25 +40,13 @@ class NodeWork:
     view: bool = False
     attributes: Mapping[str, Any] | None = None
 
-    @property
-    def bytes_by_role(self) -> dict[str, Maybe]:
-        """Bytes read as input, read as weight and written as output; `Unknown` where a size is."""
-        if isinstance(self.work, Unknown):
-            return {"input": self.work, "weight": self.work, "output": self.work}
-        roles: dict[str, Maybe] = {"input": 0, "weight": 0, "output": self.work.bytes_written}
-        for tensor, size in zip(self.inputs, self.work.reads or (), strict=False):
-            if tensor is None:
-                continue
-            role = "weight" if tensor.constant else "input"
-            so_far = roles[role]
-            roles[role] = (
-                so_far if isinstance(so_far, Unknown) else size if isinstance(size, Unknown) else so_far + size
-            )
-        return roles
-
 
 def model_work(model: Model) -> tuple[NodeWork, ...]:
     """Work of every node of the main graph, in execution order; never raises for a node it does not know."""
+    flat = model.flat
+    if flat is not None:
+        tensors = FlatTensors(flat)
+        return tuple([_flat_work(node, tensors) for node in flat.nodes])
     table = TensorTable(model)
     return tuple(node_work(node, table) for node in model.ir.graph)
 
@@ -74,26 +63,36 @@ def node_work(node: onnx_ir.Node, table: TensorTable) -> NodeWork:
     folded = table.is_folded(node)
     described = find(node.domain, node.op_type)
     attributes = attributes_of(node)
-    work: Work | Unknown
-    if folded:
-        # computed once when the model is loaded; the result is a weight to whoever reads it
-        work = Work(reads=tuple(0 for _ in inputs), writes=tuple(0 for _ in outputs))
-    elif described is not None:
-        types = [None if t is None else t.type for t in inputs]
-        work = work_of(node.domain, node.op_type, attributes, types, [None if t is None else t.type for t in outputs])
+    if folded or described is not None:
+        work = _own_work(described, attributes, inputs, outputs, folded)
     else:
         work = _work_of_parts(node, table, inputs, outputs)
-    return NodeWork(
-        name=node.name or "",
-        op=node.op_type,
-        domain=node.domain,
-        work=work,
-        inputs=inputs,
-        outputs=outputs,
-        folded=folded,
-        view=described is not None and described.is_view,
-        attributes=attributes,
-    )
+    view = described is not None and described.is_view
+    return NodeWork(node.name or "", node.op_type, node.domain, work, inputs, outputs, folded, view, attributes)
+
+
+def _flat_work(node: FlatNode, tensors: FlatTensors) -> NodeWork:
+    """Work of a node of a flat graph, whose operators all have formulas."""
+    folded = tensors.is_folded(node)
+    inputs, outputs = tensors.inputs(node), tensors.outputs(node)
+    work = _own_work(node.operator, node.attributes, inputs, outputs, folded)
+    view = node.operator.is_view
+    return NodeWork(node.name, node.op_type, node.domain, work, inputs, outputs, folded, view, node.attributes)
+
+
+def _own_work(
+    described: Operator | None,
+    attributes: Mapping[str, Any],
+    inputs: Sequence[Tensor | None],
+    outputs: Sequence[Tensor | None],
+    folded: bool,
+) -> Work | Unknown:
+    """Work of a node by its formula; a folded one needs none."""
+    if folded or described is None:
+        # computed once when the model is loaded; the result is a weight to whoever reads it
+        return Work(reads=(0,) * len(inputs), writes=(0,) * len(outputs))
+    types = [None if t is None else t.type for t in inputs]
+    return described.work(attributes, types, [None if t is None else t.type for t in outputs])
 
 
 def _work_of_parts(

@@ -14,8 +14,9 @@ __all__ = ["bind", "name_open_dimensions"]
 
 def name_open_dimensions(graph: onnx.GraphProto) -> None:
     """Give every unnamed open dimension of an input a readable name: dimension 2 of `x` becomes `x_d2`."""
-    taken = {d.dim_param for _, dims in _inputs(graph) for d in dims if d.dim_param}
-    for name, dims in _inputs(graph):
+    inputs = list(_inputs(graph))
+    taken = {d.dim_param for _, dims in inputs for d in dims if d.dim_param}
+    for name, dims in inputs:
         stem = re.sub(r"\W", "_", name)
         stem = f"_{stem}" if stem[:1].isdigit() else stem
         for place, dim in enumerate(dims):
@@ -55,7 +56,8 @@ def bind(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int | str]] | Non
                 _bind_one(name, place, dim, size, bound)
     if batch is not None:
         _bind_batch(graph, batch, bound)
-    _replace(graph, bound)
+    if bound:
+        _replace(graph, bound)
     return bound
 
 

@@ -16,6 +16,8 @@ from rooftune.graph.tensors_in import attributes_in
 __all__ = ["check_structure", "opset_imports"]
 
 OLDEST_OPSET = 7
+_GRAPH = onnx.AttributeProto.GRAPH
+_GRAPHS = (_GRAPH, onnx.AttributeProto.GRAPHS)
 _STANDARD = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
 
 
@@ -79,6 +81,7 @@ class _Check:
 
     def graph(self, graph: onnx.GraphProto, scope: ChainMap[str, None], *, main: bool = False) -> None:
         where = "the graph" if main else f"subgraph {graph.name}"
+        here = scope.maps[0]
         inputs = {i.name for i in graph.input}
         if len(inputs) != len(graph.input):
             raise _duplicate(_first_double(i.name for i in graph.input), where)
@@ -87,44 +90,42 @@ class _Check:
         for info in graph.input if main else ():
             if info.type.WhichOneof("value") is None:
                 raise InputError(f"the input {info.name!r} declares no type", "export the model again")
-        for name in inputs:
-            scope[name] = None
+        here.update(dict.fromkeys(inputs))
         own = [t.name for t in graph.initializer] + [s.values.name for s in graph.sparse_initializer]
         if len(set(own)) != len(own):
             raise _duplicate(_first_double(own), where)
         if "" in own or "" in inputs:
             raise InputError(f"{where} has an input or initialiser without a name", "export the model again")
-        for name in own:
-            scope[name] = None
+        here.update(dict.fromkeys(own))
         self.nodes(graph, scope, where)
         _check_outputs([o.name for o in graph.output], scope, where)
 
     def nodes(self, owner: onnx.GraphProto | onnx.FunctionProto, scope: ChainMap[str, None], where: str) -> None:
         """Walk the nodes in order; every input must be known and every output new."""
-        if not _in_order(owner.node, scope):
+        rows = [_Row(node) for node in owner.node]
+        if not _in_order(rows, scope):
             sort_nodes(owner, set(scope), where)
             self.warnings.append(f"the nodes of {where} were out of order and have been sorted")
+            rows = [_Row(node) for node in owner.node]
         here = scope.maps[0]
-        for node in owner.node:
+        for row in rows:
+            node = row.node
             kind = (node.domain, node.op_type)
             if kind not in self.seen:
                 self.seen[kind] = self.operator(node)
             wanted = self.seen[kind]
             if wanted is not None:
                 check_node(node, wanted)
-            for attribute in node.attribute:
-                if attribute.type == onnx.AttributeProto.GRAPH:
-                    self.graph(attribute.g, scope.new_child())
-                elif attribute.type == onnx.AttributeProto.GRAPHS:
-                    for graph in attribute.graphs:
-                        self.graph(graph, scope.new_child())
-            for name in node.input:
+            for attribute in row.with_graphs:
+                for graph in (attribute.g,) if attribute.type == _GRAPH else attribute.graphs:
+                    self.graph(graph, scope.new_child())
+            for name in row.inputs:
                 if name and name not in here and name not in scope:
                     raise InputError(
                         f"node {node.name or node.op_type} of {where} reads {name!r}, which nothing produces",
                         "export the model again",
                     )
-            for name in node.output:
+            for name in row.outputs:
                 if name in here:
                     raise _duplicate(name, where)
                 if name:
@@ -155,19 +156,30 @@ class _Check:
         return found
 
 
-def _in_order(nodes: Iterable[onnx.NodeProto], scope: ChainMap[str, None]) -> bool:
+class _Row:
+    """What is asked of a node again and again."""
+
+    __slots__ = ("inputs", "node", "outputs", "with_graphs")
+
+    def __init__(self, node: onnx.NodeProto) -> None:
+        self.node = node
+        self.inputs, self.outputs = list(node.input), list(node.output)
+        self.with_graphs = [a for a in node.attribute if a.type in _GRAPHS]
+
+
+def _in_order(rows: Iterable[_Row], scope: ChainMap[str, None]) -> bool:
     """False where a node reads a name that a later node of the same graph produces."""
     outer = scope.parents if len(scope.maps) > 1 else {}
     ready = set(scope.maps[0])
     late: set[str] = set()
-    for node in nodes:
-        late.update(name for name in node.input if name and name not in ready and name not in outer)
-        for attribute in attributes_in((node,)) if node.attribute else ():
-            if attribute.type == onnx.AttributeProto.GRAPH:
+    for row in rows:
+        late.update([name for name in row.inputs if name and name not in ready and name not in outer])
+        for attribute in attributes_in((row.node,)) if row.with_graphs else ():
+            if attribute.type == _GRAPH:
                 late.update(name for inner in attribute.g.node for name in inner.input if name not in ready)
-        if late and not late.isdisjoint(node.output):
+        if late and not late.isdisjoint(row.outputs):
             return False
-        ready.update(node.output)
+        ready.update(row.outputs)
     return True
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import onnx_ir as ir
 
 from rooftune.graph.constants import constant_tensor
-from rooftune.graph.file_tensor import FileTensor
+from rooftune.graph.file_tensor import FileTensor, MappedFile
 from rooftune.graph.missing_tensor import MissingTensor
 
-__all__ = ["distinct_weights", "weight_key", "weights_of"]
+__all__ = ["distinct_weights", "missing_key", "region_key", "weight_key", "weights_of"]
 
 
 def weight_key(value: ir.Value) -> Hashable:
@@ -24,12 +24,22 @@ def weight_key(value: ir.Value) -> Hashable:
         return None
     if isinstance(tensor, FileTensor):
         region = tensor.raw
-        return (str(region.file.path), region.offset, region.length)
+        return region_key(region.file, region.offset, region.length)
     if isinstance(tensor, MissingTensor):
-        return ("missing", tensor.raw, tensor.offset, tensor.nbytes)
+        return missing_key(tensor.raw, tensor.offset, tensor.nbytes)
     if value.const_value is not None:
         return id(value)
     return id(value.producer())
+
+
+def region_key(file: MappedFile, offset: int, length: int) -> Hashable:
+    """Equal for one region of one file."""
+    return (str(file.path), offset, length)
+
+
+def missing_key(location: str, offset: int, nbytes: int) -> Hashable:
+    """Equal for one region of one file that is not there."""
+    return ("missing", location, offset, nbytes)
 
 
 def weights_of(graph: ir.Graph) -> Iterator[ir.Value]:

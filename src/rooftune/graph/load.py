@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
-import onnx_ir as ir
 
 from rooftune.errors import InputError
 from rooftune.graph.bindings import bind, name_open_dimensions
@@ -15,11 +14,11 @@ from rooftune.graph.check_tensors import check_tensors
 from rooftune.graph.collector import collector_at_rest
 from rooftune.graph.external_data import ExternalData
 from rooftune.graph.file_tensor import MappedFile
-from rooftune.graph.lazy_weights import attach_weights
 from rooftune.graph.model import Model
-from rooftune.graph.node_names import name_nodes
-from rooftune.graph.shapes import infer_in_bulk, repair_shapes, set_declared_aside
+from rooftune.graph.parsed import ParsedModel
+from rooftune.graph.shapes import infer_in_bulk, set_declared_aside
 from rooftune.graph.sparse import densify
+from rooftune.graph.tensors_in import attributes_in, graphs_of
 from rooftune.graph.text_fields import undecodable_text
 from rooftune.graph.wire import Skeleton, read_skeleton
 
@@ -82,15 +81,16 @@ def _build(
             files = ", ".join(sorted({r.location for r in checked.regions if r.file is None}))
             count = len(checked.missing)
             warnings.append(f"the data of {count} tensor{'s are' if count > 1 else ' is'} missing ({files}): {first}")
-        sparse = densify(proto)
+        inside = list(attributes_in(proto.graph.node))
+        inner = list(graphs_of(inside))
+        sparse = densify(proto, inside)
         name_open_dimensions(proto.graph)
         bound = bind(proto.graph, shapes, batch)
-        declared = set_declared_aside(proto)
-        graph = _to_ir(infer_in_bulk(proto, warnings))
-        attach_weights(graph, file, payloads, checked.regions, sparse)
-        repair_shapes(graph, declared, warnings)
-        name_nodes(graph.graph)
-    return Model(graph, path, tuple(warnings), checked.missing, bound, checked.locations)
+        declared = set_declared_aside(proto, inner)
+        parsed = ParsedModel(infer_in_bulk(proto, inner, warnings), declared, file, payloads, checked, sparse)
+        flat = parsed.flat(warnings)
+        source = parsed.build(warnings) if flat is None else parsed
+    return Model(source, path, tuple(warnings), checked.missing, bound, checked.locations, flat)
 
 
 def _read(path: Path) -> tuple[MappedFile, Skeleton]:
@@ -117,12 +117,3 @@ def _parse(skeleton: Skeleton, path: Path) -> onnx.ModelProto:
         return proto
     except Exception as why:  # protobuf's DecodeError, which has no typed home
         raise InputError(f"{path} is not an ONNX model: {str(why) or 'its parts do not fit'}", _REMEDY) from why
-
-
-def _to_ir(proto: onnx.ModelProto) -> ir.Model:
-    try:
-        return ir.from_proto(proto)
-    except Exception as why:
-        # whatever the library cannot read is a malformed model; it raises many types
-        reason = str(why.__cause__ or why).splitlines()[0][:200]
-        raise InputError(f"the graph is malformed: {reason}", "export the model again") from why

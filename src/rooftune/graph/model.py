@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import onnx_ir
 
+from rooftune.graph.collector import collector_at_rest
+from rooftune.graph.flat import FlatGraph
+from rooftune.graph.parsed import ParsedModel
 from rooftune.graph.types import value_type
 from rooftune.ops.types import ValueType
 
@@ -18,23 +22,39 @@ __all__ = ["Model"]
 class Model:
     """A model whose shapes are inferred and whose weights are still in their files.
 
+    source        the graph, or what it is built of when `ir` is first asked for
     path          the file it was read from; None for a graph built in memory
     warnings      what is odd about the model but does not stop anybody, one line each
     missing_data  initialisers whose external file is not there; their shapes are known, their values are not
     bindings      open dimensions the user gave a size, by name
     data_files    files with external data, relative to the model's folder, as the model names them
+    view          a light view of the graph as it was read, where there is one; see `flat`
     """
 
-    ir: onnx_ir.Model
+    source: onnx_ir.Model | ParsedModel = field(repr=False)
     path: Path | None = None
     warnings: tuple[str, ...] = ()
     missing_data: tuple[str, ...] = ()
     bindings: Mapping[str, int] = field(default_factory=dict)
     data_files: tuple[str, ...] = ()
+    view: FlatGraph | None = field(default=None, repr=False)
+
+    @cached_property
+    def ir(self) -> onnx_ir.Model:
+        """The model as onnx_ir has it, which may be edited."""
+        if not isinstance(self.source, ParsedModel):
+            return self.source
+        with collector_at_rest():
+            return self.source.build([])  # its warnings are those of `flat`, which were given when it was loaded
+
+    @property
+    def flat(self) -> FlatGraph | None:
+        """The light view while it is certain to be true: until somebody has `ir`, and could have edited it."""
+        return None if "ir" in vars(self) else self.view
 
     def edited(self, graph: onnx_ir.Model) -> Model:
         """A model with a changed graph: no longer the one in the file, and named after nothing on disk."""
-        return replace(self, ir=graph, path=None)
+        return replace(self, source=graph, path=None, view=None)
 
     @property
     def graph(self) -> onnx_ir.Graph:

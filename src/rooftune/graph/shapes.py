@@ -6,7 +6,8 @@ Two passes: one bulk call of onnx's inference on the graph without weights, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import onnx
 import onnx.shape_inference
@@ -16,7 +17,7 @@ from rooftune.graph.repair import Repair
 from rooftune.graph.skeleton_proto import skeleton_proto, take_shapes
 from rooftune.graph.tensors_in import graphs_in
 
-__all__ = ["Declared", "infer", "infer_in_bulk", "repair_shapes", "set_declared_aside"]
+__all__ = ["Declared", "contradiction", "infer", "infer_in_bulk", "repair_shapes", "set_declared_aside"]
 
 Declared = Mapping[str, onnx.TypeProto]
 
@@ -28,43 +29,59 @@ def infer(model: ir.Model) -> list[str]:
     """
     warnings: list[str] = []
     proto = skeleton_proto(model)
-    set_declared_aside(proto)
-    take_shapes(model, infer_in_bulk(proto, warnings))
+    inner = list(graphs_in(proto.graph.node))
+    set_declared_aside(proto, inner)
+    take_shapes(model, infer_in_bulk(proto, inner, warnings))
     repair_shapes(model, {}, warnings)
     return warnings
 
 
-def infer_in_bulk(model: onnx.ModelProto, warnings: list[str]) -> onnx.ModelProto:
+def infer_in_bulk(model: onnx.ModelProto, inner: Sequence[onnx.GraphProto], warnings: list[str]) -> onnx.ModelProto:
     """onnx's inference of a whole model without weights; the model as it was where onnx rejects it.
 
+    `inner` are the graphs inside its nodes. What is inferred of a model that has none is written into it.
     Without its data propagation, which takes time and memory by the length of one-dimensional tensors; the repair
     follows the values that matter.
     """
+    flat = not (inner or model.functions)
     try:
-        return onnx.shape_inference.infer_shapes(model)
+        found = onnx.shape_inference.infer_shapes(_without_notes(model) if flat else model)
     except Exception as why:  # several types, among them plain RuntimeError
         warnings.append(f"onnx's shape inference stopped: {_first_line(why)}")
         return model
+    if not flat:
+        return found
+    for mine, inferred in ((model.graph.value_info, found.graph.value_info), (model.graph.output, found.graph.output)):
+        del mine[:]
+        mine.extend(inferred)
+    return model
 
 
-def set_declared_aside(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
-    """Take the declared shapes of values that can be inferred out of the graph; returns them by name.
+def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without what exporters note about nodes, often most of the text: the way to inference and back is long."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for node in copy.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    return copy
+
+
+def set_declared_aside(model: onnx.ModelProto, inner: Sequence[onnx.GraphProto]) -> dict[str, onnx.TypeProto]:
+    """Take the declared shapes of values that can be inferred out of the graph and its inner ones, by name.
 
     Shapes of inputs stay, and those of values behind operators that nothing is known of.
     """
     imports = {o.domain for o in model.opset_import} - {"", "ai.onnx", "ai.onnx.ml"}
     declared: dict[str, onnx.TypeProto] = {}
-    for graph in (model.graph, *graphs_in(model.graph.node)):
+    for graph in (model.graph, *inner):
         foreign = {o for n in graph.node if n.domain in imports for o in n.output} if imports else set()
-        kept = []
-        for info in graph.value_info:
-            declared.setdefault(info.name, info.type)
-            if info.name in foreign:
-                kept.append(info)
-        declared = {name: _copy(kind) for name, kind in declared.items()}
-        kept = [_copy_info(info) for info in kept]
+        aside = onnx.GraphProto(value_info=graph.value_info)
         del graph.value_info[:]
-        graph.value_info.extend(kept)
+        for info in aside.value_info:
+            declared.setdefault(info.name, info.type)
+        if foreign:
+            graph.value_info.extend(info for info in aside.value_info if info.name in foreign)
         for info in graph.output:
             if info.name not in foreign and info.type.HasField("tensor_type"):
                 declared[info.name] = _copy(info.type)
@@ -75,37 +92,37 @@ def set_declared_aside(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
 def repair_shapes(model: ir.Model, declared: Declared, warnings: list[str]) -> None:
     """Complete the shapes in place and compare them with the declared ones."""
     Repair(model.opset_imports, model.functions, declared).run(model.graph)
-    contradictions = list(_contradictions(model.graph, declared))
-    if contradictions:
-        more = f" (and {len(contradictions) - 1} more)" if len(contradictions) > 1 else ""
-        warnings.append(f"a declared shape is wrong: {contradictions[0]}{more}")
+    made = ((v.name or "", v.shape.dims) for node in model.graph for v in node.outputs if v.shape is not None)
+    warnings += contradiction(made, declared)
 
 
-def _contradictions(graph: ir.Graph, declared: Declared) -> Iterator[str]:
-    for node in graph:
-        for value in node.outputs:
-            kind = declared.get(value.name or "")
-            if kind is None or value.shape is None or not kind.tensor_type.HasField("shape"):
-                continue
-            dims = kind.tensor_type.shape.dim
-            wrong = len(dims) != len(value.shape) or any(
-                d.HasField("dim_value") and isinstance(size, int) and size != d.dim_value
-                for d, size in zip(dims, value.shape)
-            )
-            if wrong:
-                said = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
-                yield f"{value.name} is said to be {said} and is {list(map(str, value.shape))}".replace("'", "")
+def contradiction(made: Iterable[tuple[str, Sequence[Any]]], declared: Declared) -> list[str]:
+    """A warning where dimensions that were worked out, by name of the value, are not what the file declares."""
+    found = list(_contradictions(made, declared))
+    if not found:
+        return []
+    return [f"a declared shape is wrong: {found[0]}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")]
+
+
+def _contradictions(made: Iterable[tuple[str, Sequence[Any]]], declared: Declared) -> Iterator[str]:
+    for name, shape in made:
+        kind = declared.get(name)
+        if kind is None:
+            continue
+        dims = kind.tensor_type.shape.dim
+        if tuple([d.dim_value for d in dims]) == tuple(shape) or not kind.tensor_type.HasField("shape"):
+            continue
+        wrong = len(dims) != len(shape) or any(
+            d.HasField("dim_value") and isinstance(size, int) and size != d.dim_value for d, size in zip(dims, shape)
+        )
+        if wrong:
+            said = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in dims]
+            yield f"{name} is said to be {said} and is {list(map(str, shape))}".replace("'", "")
 
 
 def _copy(kind: onnx.TypeProto) -> onnx.TypeProto:
     copy = onnx.TypeProto()
     copy.CopyFrom(kind)
-    return copy
-
-
-def _copy_info(info: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
-    copy = onnx.ValueInfoProto()
-    copy.CopyFrom(info)
     return copy
 
 

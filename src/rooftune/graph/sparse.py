@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from rooftune.errors import InputError
-from rooftune.graph.tensors_in import attributes_in, graphs_in
+from rooftune.graph.tensors_in import attributes_in, graphs_of
 
 __all__ = ["SparseSource", "dense_tensor", "densify"]
 
@@ -29,18 +29,18 @@ class SparseSource:
     shape: tuple[int, ...]
 
 
-def densify(model: onnx.ModelProto) -> dict[str, SparseSource]:
+def densify(model: onnx.ModelProto, inside: Sequence[onnx.AttributeProto]) -> dict[str, SparseSource]:
     """Turn sparse tensors into marked dense ones in place, since neither onnx_ir nor inference knows them.
 
-    Returns what the marks stand for.
+    `inside` are the attributes of the nodes of the main graph (`attributes_in`). Returns what the marks stand for.
     """
     found: dict[str, SparseSource] = {}
-    nodes = [n for owner in (model.graph, *model.functions) for n in owner.node]
-    for graph in (model.graph, *graphs_in(nodes)):
+    attributes = [*inside, *attributes_in(node for function in model.functions for node in function.node)]
+    for graph in (model.graph, *graphs_of(attributes)):
         for sparse in graph.sparse_initializer:
             _mark(sparse, graph.initializer.add(), found)
         del graph.sparse_initializer[:]
-    for attribute in attributes_in(nodes):
+    for attribute in attributes:
         if attribute.type == onnx.AttributeProto.SPARSE_TENSOR:
             _mark(attribute.sparse_tensor, attribute.t, found)
             attribute.ClearField("sparse_tensor")

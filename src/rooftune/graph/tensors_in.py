@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import onnx
 
-__all__ = ["attributes_in", "graphs_in", "tensors_in"]
+__all__ = ["attributes_in", "graphs_in", "graphs_of", "tensors_in"]
 
 _TENSOR, _GRAPH = onnx.AttributeProto.TENSOR, onnx.AttributeProto.GRAPH
 _LISTS = (onnx.AttributeProto.TENSORS, onnx.AttributeProto.GRAPHS)
@@ -15,7 +15,12 @@ _PLAIN = (onnx.AttributeProto.INT, onnx.AttributeProto.INTS, onnx.AttributeProto
 
 def graphs_in(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
     """Every subgraph below these nodes, the outer ones first."""
-    for attribute in attributes_in(nodes):
+    return graphs_of(attributes_in(nodes))
+
+
+def graphs_of(attributes: Iterable[onnx.AttributeProto]) -> Iterator[onnx.GraphProto]:
+    """The graphs that are the values of these attributes."""
+    for attribute in attributes:
         if attribute.type == _GRAPH:
             yield attribute.g
         elif attribute.type == onnx.AttributeProto.GRAPHS:

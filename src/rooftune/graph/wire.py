@@ -9,6 +9,7 @@ list of payloads. No file path can contain the mark, and a forged one only reach
 from __future__ import annotations
 
 import mmap
+import re
 from dataclasses import dataclass
 
 from rooftune.errors import InputError
@@ -39,6 +40,10 @@ _CHILDREN: dict[int, dict[int, int]] = {
 
 _PAYLOADS = {4: "float_data", 5: "int32_data", 7: "int64_data", 9: "raw_data", 10: "double_data", 11: "uint64_data"}
 _EXTERNAL_FIELDS = (13, 14)
+
+
+_LARGE_ATTRIBUTE = re.compile(rb"\x2a[\x80-\xff]")
+"""How an attribute of 128 bytes and more begins: a node without these bytes is copied; much of one are mere notes."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,14 @@ class _Walk:
             if tag & 7 != 2:
                 position = self.skip(tag, position, end)
                 continue
-            length, body = self.varint(position, end)
+            length, body = (data[position], position + 1) if position < end else (0x80, position)
+            if length >= 0x80:
+                length, body = self.varint(position, end)
             position = body + length
             if position > end:
                 raise _broken(field_start, f"a field of {length} bytes ends behind its message")
             child = children.get(tag >> 3) if length >= LARGE else None
-            if child is None:
+            if child is None or (child == _NODE and not _LARGE_ATTRIBUTE.search(data, body, position)):
                 continue
             inner = self.tensor(body, position) if child == _TENSOR else self.message(child, body, position, depth + 1)
             if inner is not None:
@@ -118,11 +125,15 @@ class _Walk:
             if position >= end:
                 break
             field_start = position
-            tag, position = self.varint(position, end)
+            tag, position = data[position], position + 1
+            if tag >= 0x80:
+                tag, position = self.varint(field_start, end)
             if tag & 7 != 2:
                 position = self.skip(tag, position, end)
             else:
-                length, body = self.varint(position, end)
+                length, body = (data[position], position + 1) if position < end else (0x80, position)
+                if length >= 0x80:
+                    length, body = self.varint(position, end)
                 position = body + length
                 if position > end:
                     raise _broken(field_start, f"a field of {length} bytes ends behind its tensor")
@@ -133,12 +144,12 @@ class _Walk:
         if position < end or len(found) != 1 or found[0][3] - found[0][2] < LARGE:
             return None
         name, field_start, body, after = found[0]
-        mark = _external_data("location", PAYLOAD_MARK) + _external_data("offset", str(len(self.payloads)))
+        mark = _LOCATION + _external_data("offset", str(len(self.payloads)))
         self.payloads.append(Payload(name, body, after - body))
         return [data[start:field_start], data[after:end], mark, b"\x70\x01"]  # data_location = EXTERNAL
 
     def varint(self, position: int, end: int) -> tuple[int, int]:
-        """The number at `position` and where it ends."""
+        """The number at `position` and where it ends; callers look at those of one byte themselves."""
         data, value, shift = self.data, 0, 0
         first = position
         while position < end:
@@ -166,6 +177,8 @@ class _Walk:
 
 
 def _varint_bytes(value: int) -> bytes:
+    if value < 0x80:
+        return value.to_bytes(1, "little")
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -177,6 +190,9 @@ def _varint_bytes(value: int) -> bytes:
 def _external_data(key: str, value: str) -> bytes:
     entry = b"\x0a" + _varint_bytes(len(key)) + key.encode() + b"\x12" + _varint_bytes(len(value)) + value.encode()
     return b"\x6a" + _varint_bytes(len(entry)) + entry
+
+
+_LOCATION = _external_data("location", PAYLOAD_MARK)
 
 
 def _broken(position: int, why: str) -> InputError:

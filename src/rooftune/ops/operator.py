@@ -80,9 +80,9 @@ class Operator:
             raise ValueError(f"{self.name}: {stray} are no classes of elementwise operations")
         reads, writes, number_format = work.reads, work.writes, work.format
         if reads is None:
-            reads = tuple(0 if v is None else v.bytes for v in inputs)
+            reads = tuple([0 if v is None else v.bytes for v in inputs])
         if writes is None:
-            writes = tuple(0 if v is None else v.bytes for v in outputs)
+            writes = tuple([0 if v is None else v.bytes for v in outputs])
         if number_format is None:
             first = next((v for v in (*inputs, *outputs) if v is not None), None)
             number_format = getattr(first, "dtype", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TypeAlias
 
 from rooftune.quantities import Count, Dim, DType, Maybe, Unknown, product
@@ -49,12 +48,25 @@ class TensorType:
     """Element type and shape of a tensor.
 
     Dimensions are numbers or expressions of open dimensions. `dims` is None when not even the rank is
-    known; formulas read `shape`, which then raises `ShapeUnknown`.
+    known; formulas read `shape`, which then raises `ShapeUnknown`. `bytes` is the size in memory; unknown for
+    strings, whose length is data.
     """
 
     dtype: DType
     dims: tuple[Dim, ...] | None
     name: str = field(default="", compare=False)
+    bytes: Maybe = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # worked out at once: every tensor is asked for its size, most of them again and again
+        size: Maybe
+        if self.dtype is DType.STRING:
+            size = Unknown("strings have no fixed size")
+        elif self.dims is None:
+            size = Unknown(f"the shape of {self.name or 'a tensor'} is not known")
+        else:
+            size = self.dtype.nbytes(product(self.dims))
+        object.__setattr__(self, "bytes", size)
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -66,18 +78,9 @@ class TensorType:
     def rank(self) -> int:
         return len(self.shape)
 
-    @cached_property
+    @property
     def elements(self) -> Count:
         return product(self.shape)
-
-    @cached_property
-    def bytes(self) -> Maybe:
-        """Size in memory; unknown for strings, whose length is data."""
-        if self.dtype is DType.STRING:
-            return Unknown("strings have no fixed size")
-        if self.dims is None:
-            return Unknown(f"the shape of {self.name or 'a tensor'} is not known")
-        return self.dtype.nbytes(self.elements)
 
     def __str__(self) -> str:
         inside = "?" if self.dims is None else ",".join(map(str, self.dims))
@@ -156,9 +159,11 @@ class Work:
 
 def add_up(parts: Iterable[Maybe]) -> Maybe:
     """Sum of counts; the first unknown part makes the sum unknown."""
-    total: Count = 0
-    for part in parts:
-        if isinstance(part, Unknown):
-            return part
-        total = total + part
-    return total
+    known = tuple(parts)
+    try:
+        return sum(known)  # type: ignore[arg-type]
+    except TypeError:
+        for part in known:
+            if isinstance(part, Unknown):
+                return part
+        raise

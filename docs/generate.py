@@ -15,7 +15,11 @@ from rooftune.cli.app import app, collect_commands
 from rooftune.machine.devices import list_machines
 from rooftune.machine.spec import Machine
 from rooftune.ops import Operator, known_operators
+from rooftune.pipeline.explain_rewrite import rule_use
 from rooftune.quantities import Unknown, si
+from rooftune.rewrite.order import Step, all_steps
+from rooftune.rewrite.rule import Example, Rule
+from rooftune.verdicts import Exactness
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- written by docs/generate.py; change the code, not this page -->\n"
@@ -135,11 +139,72 @@ def fusion_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+_EXACTNESS = {
+    Exactness.BITWISE: "The outputs are the same to the last bit.",
+    Exactness.REASSOCIATES: "The same operations in another order, or worked into weights once:",
+    Exactness.APPROXIMATES: "Another formula, close to the old one:",
+}
+
+
+def rules_page() -> str:
+    """Every rewrite rule: what it does, how exact it is, when it is used, and its examples."""
+    lines = [
+        NOTE,
+        "# Rewrite rules\n",
+        "What `rooftune rewrite` may do to a graph. Every example is a test. Graphs are in ONNX's text format; values",
+        "between `<` and `>` that no node makes are weights, `#` stands for any constant.\n",
+    ]
+    for exactness, sentence in _EXACTNESS.items():
+        steps = [step for step in all_steps().values() if step.exactness is exactness]
+        if not steps:
+            continue
+        tolerance = exactness.tolerance
+        bound = f" outputs may differ by {tolerance:g} of their largest value." if tolerance else ""
+        lines += [
+            f"## {exactness.value.capitalize()}\n",
+            f"{sentence}{bound}\n",
+            "| rule | what | used |",
+            "|---|---|---|",
+        ]
+        for step in steps:
+            title = step.title.rstrip(".").replace("|", "\\|")
+            lines.append(f"| [`{step.name}`](#{step.name}) | {title} | {rule_use(step)} |")
+        lines.append("")
+        for step in steps:
+            lines += _rule(step)
+    return "\n".join(lines) + "\n"
+
+
+def _rule(step: Step) -> list[str]:
+    uses = [rule_use(step)]
+    if isinstance(step, Rule) and step.since:
+        uses.append(f"from opset {step.since}")
+    lines = [f"### {step.name}\n", inspect.cleandoc(type(step).__doc__ or "") + "\n"]
+    lines.append(f"{step.exactness.value.capitalize()}; {', '.join(uses)}.\n")
+    return [*lines, *(line for example in step.examples for line in _example(example))]
+
+
+def _example(example: Example) -> list[str]:
+    name = example.name[:1].upper() + example.name[1:]
+    opset = f" (opset {example.opset})" if example.opset != Example("", "").opset else ""
+    lines = [f"{name}{opset}:\n", "```text", *_stripped(example.before), "```\n"]
+    if example.refused:
+        return [*lines, f"is refused: {example.refused}.\n"]
+    if not example.after.strip():
+        return [*lines, "becomes a graph without nodes.\n"]
+    return [*lines, "becomes\n", "```text", *_stripped(example.after), "```\n"]
+
+
+def _stripped(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().splitlines()]
+
+
 PAGES = {
     "operators.md": operators_page,
     "commands.md": commands_page,
     "machines.md": machines_page,
     "fusion.md": fusion_page,
+    "rules.md": rules_page,
 }
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rooftune.pipeline.optimize import Outcome as Outcome
     from rooftune.pipeline.optimize import optimize as optimize
     from rooftune.pipeline.profile import profile as profile
+    from rooftune.pipeline.rewrite import RewriteOutcome as RewriteOutcome
+    from rooftune.pipeline.rewrite import rewrite_graph as rewrite_graph
     from rooftune.quantities import Unknown as Unknown
     from rooftune.records import Record as Record
 
@@ -38,6 +40,7 @@ _WHERE = {
     "MissingDependency": "rooftune.errors",
     "Outcome": "rooftune.pipeline.optimize",
     "Record": "rooftune.records",
+    "RewriteOutcome": "rooftune.pipeline.rewrite",
     "RooftuneError": "rooftune.errors",
     "Running": "rooftune.deploy.deployment",
     "Unknown": "rooftune.quantities",
@@ -46,6 +49,7 @@ _WHERE = {
     "load": "rooftune.deploy.deployment",
     "optimize": "rooftune.pipeline.optimize",
     "profile": "rooftune.pipeline.profile",
+    "rewrite_graph": "rooftune.pipeline.rewrite",
 }
 
 __all__ = [*sorted(_WHERE), "__version__"]

@@ -14,7 +14,7 @@ from rooftune.graph.save import save_graph
 from rooftune.graph.text import model_of_text
 from rooftune.machine.devices import find_machine
 from rooftune.pipeline import rewrite as module
-from rooftune.pipeline.rewrite import rewrite
+from rooftune.pipeline.rewrite import rewrite_graph
 from rooftune.rewrite.builder import Builder
 from rooftune.rewrite.match import Match
 from rooftune.rewrite.rule import Replacement, Rule
@@ -34,7 +34,7 @@ def written(text: str, folder: Path) -> Path:
 
 
 def test_a_block_of_branches_is_written_as_one_convolution(tmp_path: Path) -> None:
-    outcome = rewrite(written(BRANCHES, tmp_path), tmp_path / "small.onnx", machine="raspberry-pi-5", check=True)
+    outcome = rewrite_graph(written(BRANCHES, tmp_path), tmp_path / "small.onnx", machine="raspberry-pi-5", check=True)
     assert [n.op_type for n in load(tmp_path / "small.onnx").nodes] == ["Conv", "Relu"]
     facts = outcome.record.rewrite
     assert facts is not None and (facts["nodes_before"], facts["nodes_after"]) == (6, 2)
@@ -43,7 +43,7 @@ def test_a_block_of_branches_is_written_as_one_convolution(tmp_path: Path) -> No
 
 
 def test_choices_are_compared_by_their_scores(tmp_path: Path) -> None:
-    outcome = rewrite(written(BEST, tmp_path), machine="raspberry-pi-5")
+    outcome = rewrite_graph(written(BEST, tmp_path), machine="raspberry-pi-5")
     assert outcome.proof is not None
     assert [c.name for c in outcome.proof.verification.outputs] == ["r"]
     assert outcome.proof.verification.passed
@@ -87,7 +87,7 @@ def test_a_wrong_rewrite_is_not_written_and_its_operator_is_named(
 
     monkeypatch.setattr(module, "choose_steps", lambda only, skip: (Once(),))
     with pytest.raises(ConstraintNotMet, match="the_small"):
-        rewrite(source, tmp_path / "out.onnx", machine="raspberry-pi-5")
+        rewrite_graph(source, tmp_path / "out.onnx", machine="raspberry-pi-5")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.onnx"]
 
 
@@ -95,9 +95,9 @@ def test_a_constant_output_proves_nothing(tmp_path: Path) -> None:
     text = "(float[2,3] x) => (float[2,3] y) <float zero = {0.0}> { i = Identity(x) t = Mul(i, zero) y = Exp(t) }"
     source = written(text, tmp_path)
     with pytest.raises(ConstraintNotMet, match="constant"):
-        rewrite(source, tmp_path / "out.onnx", machine="raspberry-pi-5")
+        rewrite_graph(source, tmp_path / "out.onnx", machine="raspberry-pi-5")
     assert not (tmp_path / "out.onnx").exists()
-    assert rewrite(source, tmp_path / "out.onnx", machine="raspberry-pi-5", verified=False).path is not None
+    assert rewrite_graph(source, tmp_path / "out.onnx", machine="raspberry-pi-5", verified=False).path is not None
     assert (tmp_path / "out.onnx").exists()
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 import random
+from functools import cache
 from typing import Any
+
+from rooftune.graph.text import model_of_text
+from rooftune.machine.devices import find_machine
+from rooftune.pipeline.rewrite import rewrite_graph
 
 PEAKS = {"fp64": 88.4e9, "fp32": 176.9e9, "int8": 702.3e9, "bf16": 350.1e9}
 BANDWIDTHS = {"L1": 690e9, "L2": 310e9, "L3": 92e9, "DRAM": 23.4e9}
@@ -402,6 +407,63 @@ def profiled() -> dict[str, Any]:
     record = optimised()
     profile_only = {"before": record["profiles"]["before"], "after": None}
     return {**analysed(), "kind": "profile", "profiles": profile_only, "method": record["method"][:1]}
+
+
+NETWORK = """(float[1,3,16,16] x) => (float[1,8,1,1] y, float[1,8,12,12] seen)
+<float[8,3,3,3] w1, float[8] s1, float[8] b1, float[8] m1, float[8] var1,
+ float[8,8,1,1] w2, float[8] s2, float[8] b2, float[8] m2, float[8] var2,
+ float[8,8,3,3] w3, float[8] s3, float[8] b3, float[8] m3, float[8] var3>
+{ /stem/conv = Conv(x, w1)
+  /stem/norm = BatchNormalization(/stem/conv, s1, b1, m1, var1)
+  /stem/relu = Relu(/stem/norm)
+  /body/conv = Conv(/stem/relu, w2)
+  /body/norm = BatchNormalization(/body/conv, s2, b2, m2, var2)
+  /body/sum = Add(/body/norm, /stem/relu)
+  seen = Conv(/body/sum, w3)
+  /tail/norm = BatchNormalization(seen, s3, b3, m3, var3)
+  y = GlobalAveragePool(/tail/norm) }"""
+"""Two normalisations that fold into the convolution before them, and one that may not: `seen` is an output."""
+
+
+@cache
+def _rewritten() -> dict[str, Any]:
+    text = NETWORK.replace("/", "_")
+    machine = find_machine("intel-xeon-platinum-8480plus", None)
+    outcome = rewrite_graph(model_of_text(text), only=["fold_batchnorm_into_conv"], machine=machine)
+    return outcome.record.to_json()
+
+
+def rewritten() -> dict[str, Any]:
+    """A `rooftune rewrite` of a small network, as it really ended."""
+    return copy.deepcopy(_rewritten())
+
+
+def hostile_rewritten() -> dict[str, Any]:
+    """The same with changes nobody should be able to use, and far too many of them."""
+    record = rewritten()
+    section = record["rewrite"]
+    section["notes"] = [HOSTILE, "\x1b[31mred"]
+    for change in section["changes"]:
+        change["node"] = HOSTILE
+        change["before"] = [f"{line} {HOSTILE}" for line in change["before"]]
+    odd = {
+        "rule": HOSTILE,
+        "node": "/very/long" + "/scope" * 2000,
+        "before": [HOSTILE, "y = Relu(" + "x" * 50_000 + ")", "\u202e = Relu(\x1b[31m)", *["b = Relu(a)"] * 100],
+        "after": [f"c = {HOSTILE}(b)", "t</title><script>alert(3)</script> = <i>Relu(x)"],
+        "flops_delta": None,
+    }
+    picture = {
+        "rule": "drawn",
+        "node": "n",
+        "before": ["<b>y</b> = Relu(<img/src=x>)"],
+        "after": ["<b>y</b> = Conv(&lt;)"],
+    }
+    many = [{"rule": "many", "node": f"node{i}", "before": [f"y{i} = Relu(x)"], "after": []} for i in range(3000)]
+    section["changes"] += [odd, picture, *many]
+    section["applied"].append({"rule": HOSTILE, "count": "many", "nodes_delta": None, "seconds_delta": "soon"})
+    section["refused"].append({"rule": HOSTILE, "node": HOSTILE, "reason": HOSTILE})
+    return record
 
 
 def empty() -> dict[str, Any]:

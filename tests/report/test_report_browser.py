@@ -12,7 +12,14 @@ import report_records
 pytestmark = pytest.mark.browser
 
 CHART = "#roofline-chart"
-KINDS = [report_records.optimised, report_records.profiled, report_records.analysed, report_records.hostile]
+KINDS = [
+    report_records.optimised,
+    report_records.profiled,
+    report_records.analysed,
+    report_records.rewritten,
+    report_records.hostile,
+    report_records.hostile_rewritten,
+]
 
 
 POOR_CONTRAST = """() => {
@@ -222,8 +229,9 @@ def test_dark_mode_changes_page_and_chart(open_report: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_enough_contrast(open_report: Any, scheme: str) -> None:
-    page = open_report(report_records.optimised(), color_scheme=scheme).page
+@pytest.mark.parametrize("make", [report_records.optimised, report_records.rewritten], ids=lambda make: make.__name__)
+def test_text_has_enough_contrast(open_report: Any, scheme: str, make: Any) -> None:
+    page = open_report(make(), color_scheme=scheme).page
     assert page.evaluate(POOR_CONTRAST) == []
 
 
@@ -287,3 +295,56 @@ def test_an_empty_record_is_a_page_too(open_report: Any) -> None:
     assert report.page.locator("h1").inner_text().strip() != ""
     assert report.page.locator("main section").count() == 1
     assert report.complaints == []
+
+
+def test_the_changes_of_a_rewriting_are_drawn(open_report: Any) -> None:
+    record = report_records.rewritten()
+    report = open_report(record)
+    page = report.page
+    assert page.locator("#changes article").count() == len(record["rewrite"]["changes"]) == 2
+    first = page.locator("#changes article").first
+    assert first.locator("svg").count() == 2
+    before = first.get_by_role("img", name="before: Conv, BatchNormalization")
+    assert before.is_visible()
+    assert before.locator("text.op").all_text_contents() == ["Conv", "BatchNormalization"]
+    assert before.locator("path").count() == 3
+    inside = """(svg) => [...svg.querySelectorAll("g")].every((g) => {
+      const [box, ...texts] = [g.querySelector("rect"), ...g.querySelectorAll("text")].map((e) => e.getBBox());
+      const [right, bottom] = [box.x + box.width, box.y + box.height];
+      return texts.every((t) => t.x >= box.x && t.x + t.width <= right && t.y + t.height <= bottom);
+    })"""
+    assert before.evaluate(inside), "the text of every box fits into it"
+    ends = """(svg) => [...svg.querySelectorAll("text.value")].every((text) => {
+      const box = text.getBBox();
+      return box.x >= 0 && box.x + box.width <= svg.viewBox.baseVal.width;
+    })"""
+    assert before.evaluate(ends), "names of values are not cut"
+    diff = first.locator(".diff").inner_text().strip().splitlines()
+    assert [line[0] for line in diff] == ["-", "-", "+"]
+    assert report.complaints == []
+    assert report.outside() == []
+
+
+def test_a_picture_changes_with_the_colours(open_report: Any) -> None:
+    page = open_report(report_records.rewritten(), color_scheme="light").page
+    colours = """() => {
+      const of = (selector, key) => getComputedStyle(document.querySelector(selector))[key];
+      return [of("#changes rect", "fill"), of("#changes text.op", "fill"), of("#changes .change", "backgroundColor")];
+    }"""
+    light = page.evaluate(colours)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(colours)
+    for (ground, ink, _), bright in ((light, True), (dark, False)):
+        assert (sum(rgb(ground)) > sum(rgb(ink)) + 300) is bright
+        assert (sum(rgb(ink)) > sum(rgb(ground)) + 300) is not bright
+    assert light[2] != dark[2]
+
+
+def test_folded_changes_open_without_scripts(open_report: Any) -> None:
+    page = open_report(report_records.hostile_rewritten(), java_script_enabled=False).page
+    folded = page.locator("#changes details").last
+    assert not folded.locator("article").first.is_visible()
+    folded.locator("summary").click()
+    assert folded.locator("article").first.is_visible()
+    assert folded.locator("article").count() == 27
+    assert folded.get_by_text("2,970 further changes of this rule stand in the record only.").is_visible()

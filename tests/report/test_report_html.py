@@ -6,6 +6,7 @@ import json
 import math
 import re
 import stat
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ SECTIONS = {
     "data".split(),
     "profiled": "roofline time operators unknown counting machine method environment data".split(),
     "analysed": "roofline time operators unknown counting machine environment data".split(),
+    "rewritten": "rewriting changes roofline time operators counting machine method environment data".split(),
     "empty": ["data"],
 }
 
@@ -281,15 +283,17 @@ def put(record: Any, path: tuple[Any, ...], value: Any) -> None:
         return
 
 
-PATHS = {name: paths(getattr(report_records, name)()) for name in ("optimised", "profiled", "analysed")}
+@cache
+def paths_of(name: str) -> list[tuple[Any, ...]]:
+    return paths(getattr(report_records, name)())
 
 
 @st.composite
 def odd_records(draw: st.DrawFn) -> dict[str, Any]:
     """Good records in which some places hold something else, up to whole sections."""
-    name = draw(st.sampled_from(sorted(PATHS)))
+    name = draw(st.sampled_from(["analysed", "optimised", "profiled", "rewritten"]))
     record = getattr(report_records, name)()
-    for path in draw(st.lists(st.sampled_from(PATHS[name]), min_size=1, max_size=6)):
+    for path in draw(st.lists(st.sampled_from(paths_of(name)), min_size=1, max_size=6)):
         put(record, path, draw(ODD))
     return record
 
@@ -308,6 +312,6 @@ def test_odd_records_still_make_a_page(record: dict[str, Any]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(report_records.optimised())), ODD))
+@given(st.dictionaries(st.sampled_from([*sorted(report_records.optimised()), "rewrite"]), ODD))
 def test_records_of_anything_at_all_still_make_a_page(record: dict[str, Any]) -> None:
     assert "</html>" in render_html(record)

@@ -61,7 +61,7 @@ def test_a_profile_has_one_ledger() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 220])
-@pytest.mark.parametrize("name", ["optimised", "profiled", "analysed", "hostile"])
+@pytest.mark.parametrize("name", ["optimised", "profiled", "analysed", "rewritten", "hostile", "hostile_rewritten"])
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     lines = printed(getattr(report_records, name)(), width).splitlines()
     assert max(map(cell_len, lines)) <= min(width, 140)

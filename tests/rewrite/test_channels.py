@@ -86,7 +86,8 @@ def stages(draw: st.DrawFn) -> str:
         if draw(st.booleans()):
             y = network.norm(network.depthwise(y, half), half)
             y = network.conv(y, half, half, group=draw(st.sampled_from([1, 1, 2])))
-        y = network.activation(y, half, draw(kinds))
+        if draw(st.integers(0, 2)):
+            y = network.activation(y, half, draw(kinds))
         if not draw(st.integers(0, 6)):
             ends[y] = half
         parts = [kept, y] if draw(st.booleans()) else [y, kept]
@@ -135,6 +136,25 @@ def test_a_shufflenet_stage_loses_all_its_shuffles() -> None:
     assert "Reshape" not in ops and "Transpose" not in ops
     assert ops.count("Split") == 4 and ops.count("Concat") == 4
     assert found.model.graph.num_nodes() == before.graph.num_nodes() - 19 + 8
+    same_answers(before, found.model, 1e-5)
+
+
+def test_a_convolution_between_two_stages_is_read_and_made_anew() -> None:
+    """It takes the order of the first stage in, and gives that of the second out."""
+    network, half = Network(), 4
+    channels = 2 * half
+    ends = [network.activation(network.conv("x", 3, half), half, "Relu") for _ in range(2)]
+    for _ in range(2):
+        x = network.shuffle(network.new(f"Concat<axis=1>({', '.join(ends)})")[0], channels, 2)
+        kept, gone = network.new(f"Split<axis=1, num_outputs=2>({x})", 2)
+        y = network.conv(gone, half, half)
+        x = network.shuffle(network.new(f"Concat<axis=1>({kept}, {y})")[0], channels, 2)
+        ends = [network.conv(x, channels, half) for _ in range(2)]
+    before = model_of_text(network.text(3, dict.fromkeys(ends, half)))
+    found = rewrite(before, [all_steps()["route_channels"]], evaluate=evaluate)
+    assert [a.rule for a in found.journal.applied] == ["route_channels"] * 2
+    assert not {"Reshape", "Transpose"} & {n.op_type for n in found.model.nodes}
+    valid(found.model)
     same_answers(before, found.model, 1e-5)
 
 

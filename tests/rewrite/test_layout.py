@@ -197,6 +197,18 @@ def test_a_model_in_the_other_layout_keeps_no_transpose(tmp_path: Path) -> None:
     same_answers(before, found.model, 1e-5)
 
 
+def test_layouts_that_alternate_from_node_to_node_settle() -> None:
+    """Every Transpose could go with its left or its right neighbour; only one of them may take it."""
+    turn = "Transpose<perm=[0,2,1]>"
+    parts = [f"b{i} = {turn}(a{i}) c{i} = Relu(b{i}) d{i} = {turn}(c{i}) a{i + 1} = Sigmoid(d{i})" for i in range(20)]
+    text = f"(float[2,3,4] x) => (float[2,3,4] y) {{ a0 = Neg(x) {' '.join(parts)} y = Neg(a20) }}"
+    before = model_of_text(text)
+    found = rewrite(before, steps(*LAYOUT), evaluate=evaluate)
+    assert transposes(found.model) == 0
+    assert len(found.journal.applied) == 20 and not found.journal.notes
+    same_answers(before, found.model, 0.0)
+
+
 def test_a_squeeze_and_excite_block_keeps_no_transpose() -> None:
     to, back = "Transpose<perm=[0,2,3,1]>", "Transpose<perm=[0,3,1,2]>"
     text = f"""(float[1,4,8,8] x) => (float[1,4,8,8] y)

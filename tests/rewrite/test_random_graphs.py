@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 
 from rooftune.graph.load import load_proto
 from rooftune.machine.devices import find_machine
@@ -71,7 +71,13 @@ def test_random_graphs(proto: onnx.ModelProto) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graphs(most=20))
-def test_ten_thousand_random_graphs(proto: onnx.ModelProto) -> None:
-    holds(proto)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("part", range(10))
+def test_ten_thousand_random_graphs(part: int) -> None:
+    @seed(part)
+    @settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(graphs(most=20))
+    def sweep(proto: onnx.ModelProto) -> None:
+        holds(proto)
+
+    sweep()

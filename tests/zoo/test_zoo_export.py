@@ -24,6 +24,7 @@ CHEAP = (
     "mobilenet_v3_small",
     "shufflenet_v2_x0_5",
     "convnext_tiny",
+    "repvgg_a0_train",
     "vit_b_16",
 )
 TEXTBOOK = ("vgg16", "mobilenet_v1")

@@ -8,7 +8,16 @@ from rooftune import zoo
 
 torch = pytest.importorskip("torch")
 
-SMALL = ("squeezenet1_1", "mobilenet_v1", "mobilenet_v3_small", "shufflenet_v2_x0_5", "resnet18", "regnet_y_400mf")
+SMALL = (
+    "squeezenet1_1",
+    "mobilenet_v1",
+    "mobilenet_v3_small",
+    "shufflenet_v2_x0_5",
+    "resnet18",
+    "regnet_y_400mf",
+    "repvgg_a0_train",
+    "repvgg_a0",
+)
 
 
 def states(name: str, seed: int) -> dict[str, object]:

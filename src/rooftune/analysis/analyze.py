@@ -347,7 +347,7 @@ def _sum_seconds(parts: Sequence[float | Unknown]) -> float | Unknown:
     open_ones = [p for p in missing if "open dimensions" in p.reason]
     if open_ones:
         return open_ones[0]
-    if missing and not known:
+    if missing and not any(known):  # views alone take no time, and say nothing of the rest
         return missing[0]
     return float(sum(known))
 

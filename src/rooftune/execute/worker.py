@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -25,9 +26,14 @@ from rooftune.execute.placement import choose_cpus, sibling_groups, usable_cpus
 from rooftune.execute.profile import Profile
 from rooftune.protocols import Arrays
 
-__all__ = ["EngineFailure", "Loaded", "Worker"]
+__all__ = ["EngineFailure", "Loaded", "Worker", "readable"]
 
 _TAIL_BYTES = 4096
+
+
+def readable(reason: str) -> str:
+    """An engine's words without its error numbers and the lines of its sources."""
+    return re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/onnxruntime_src/\S+ onnxruntime::\S+\(.*?\)\s*", "", reason)
 
 
 class EngineFailure(Exception):
@@ -41,6 +47,11 @@ class EngineFailure(Exception):
         self.reason = reason
         self.kind = kind
         self.detail = detail
+
+    @property
+    def readable(self) -> str:
+        """The engine's words for people."""
+        return readable(self.reason)
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,10 @@ def _attributes(node: ir.Node) -> Iterator[str]:
 
 
 def _written(value: Any) -> str:
-    if isinstance(value, int | float | str):
+    if isinstance(value, float):
+        text = f"{value:.6g}"
+        return text if set(text) & set(".en") else f"{text}.0"
+    if isinstance(value, int | str):
         return str(value)
     if isinstance(value, list | tuple):
         return "[" + ",".join(_written(v) for v in value) + "]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from rooftune.execute.competitor import Entry
 from rooftune.execute.race import RaceResult, race
 from rooftune.execute.rank import Ranking, rank
 from rooftune.execute.statistics import Interval
-from rooftune.execute.worker import EngineFailure, Worker
+from rooftune.execute.worker import EngineFailure, Worker, readable
 from rooftune.graph.model import Model
 from rooftune.pipeline.job import Job
 from rooftune.pipeline.variants import Variant
@@ -151,7 +150,7 @@ def _reference(job: Job, path: Path) -> tuple[list[Arrays], list[Arrays]]:
     try:
         worker = Worker(reference_candidate(), path, input_shapes=job.shapes)
     except EngineFailure as failure:
-        cause = f"ONNX Runtime cannot load the model, so nothing can be verified: {failure.reason}"
+        cause = f"ONNX Runtime cannot load the model, so nothing can be verified: {failure.readable}"
         raise _not_runnable(job.model, path, cause) from None
     with worker:
         try:
@@ -159,7 +158,7 @@ def _reference(job: Job, path: Path) -> tuple[list[Arrays], list[Arrays]]:
             return [worker.run(sample) for sample in job.samples], [worker.run(sample) for sample in nudged]
         except EngineFailure as failure:
             raise InputError(
-                f"ONNX Runtime cannot run the model on these inputs ({job.given}): {_readable(failure.reason)}",
+                f"ONNX Runtime cannot run the model on these inputs ({job.given}): {failure.readable}",
                 "give inputs it can be run on with --input FILE.npz",
             ) from None
 
@@ -178,11 +177,6 @@ def _outputs(candidate: Candidate, job: Job, path: Path) -> list[Arrays]:
         return [worker.run(sample) for sample in job.samples]
 
 
-def _readable(reason: str) -> str:
-    """An engine's words without its error numbers and the lines of its sources."""
-    return re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/onnxruntime_src/\S+ onnxruntime::\S+\(.*?\)\s*", "", reason)
-
-
 def _not_runnable(model: Model, path: Path, cause: str) -> InputError:
     """The engine's words, unless the model has operators of domains no engine here brings along: then those."""
     foreign = [
@@ -197,5 +191,5 @@ def _not_runnable(model: Model, path: Path, cause: str) -> InputError:
             f"no backend runs {names} (node {foreign[0].name or 'without a name'})", f"replace it, or {remedy}"
         )
     # the engine saw our copy, the user knows the original
-    text = _readable(cause).replace(str(path.absolute()), str(model.path or "the model"))
+    text = readable(cause).replace(str(path.absolute()), str(model.path or "the model"))
     return InputError(text, f"change what it names, or {remedy}")

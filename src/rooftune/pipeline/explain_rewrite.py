@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from rooftune.rewrite.match import label_of
 from rooftune.rewrite.order import ORDER, Step, all_steps
 from rooftune.rewrite.rule import Rule
 
-__all__ = ["explained", "rule_facts", "rule_text"]
+__all__ = ["explained", "rule_facts", "rule_text", "rule_use"]
 
 
 def rule_facts(step: Step) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def rule_facts(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "title": step.title,
-        "description": (type(step).__doc__ or "").strip(),
+        "description": inspect.cleandoc(type(step).__doc__ or ""),
         "exactness": step.exactness.value,
         "default": step.name in ORDER,
         "must_pay": isinstance(step, Rule) and step.must_pay,
@@ -31,16 +32,29 @@ def rule_facts(step: Step) -> dict[str, Any]:
     }
 
 
+def rule_use(step: Step) -> str:
+    """When the rule is used, in a few words."""
+    if step.name not in ORDER:
+        return "on request"
+    return "where it pays" if isinstance(step, Rule) and step.must_pay else "by default"
+
+
 def rule_text(step: Step) -> list[str]:
     """A rule for people, with its examples."""
-    facts = rule_facts(step)
-    lines = [f"{step.name} ({step.exactness.value})", "", *facts["description"].splitlines()]
+    since = f", from opset {step.since}" if isinstance(step, Rule) and step.since else ""
+    lines = [f"{step.name} ({step.exactness.value}, {rule_use(step)}{since})", "", *_paragraphs(step)]
     for example in step.examples:
         lines += ["", f"  {example.name}:"]
         lines += [f"    {line.strip()}" for line in example.before.strip().splitlines()]
         lines += [f"    refused: {example.refused}"] if example.refused else ["    becomes"]
         lines += [f"      {line.strip()}" for line in example.after.strip().splitlines()]
     return lines
+
+
+def _paragraphs(step: Step) -> list[str]:
+    """The rule's description, each paragraph in one line."""
+    blocks = inspect.cleandoc(type(step).__doc__ or "").split("\n\n")
+    return [line for block in blocks for line in (" ".join(block.split()), "")][:-1]
 
 
 def explained(outcome: RewriteOutcome, about: str) -> list[str]:
@@ -58,13 +72,17 @@ def explained(outcome: RewriteOutcome, about: str) -> list[str]:
 def _deeds(outcome: RewriteOutcome, rule: str) -> Iterator[str]:
     applied = [a for a in outcome.rewritten.journal.applied if a.rule == rule]
     refused = [r for r in outcome.rewritten.journal.refused if r.rule == rule]
-    yield f"applied {len(applied)} times here, refused {len(refused)} times"
+    yield f"here: applied {_times(len(applied))}, refused {_times(len(refused))}"
     for entry in applied:
         yield f"  {entry.node}"
         yield from (f"    - {line}" for line in entry.before)
         yield from (f"    + {line}" for line in entry.after)
     for no in refused:
         yield f"  refused at {no.node}: {no.reason}"
+
+
+def _times(count: int) -> str:
+    return "never" if count == 0 else "once" if count == 1 else f"{count:,} times"
 
 
 def _on_node(outcome: RewriteOutcome, name: str) -> Iterator[str]:
@@ -77,10 +95,10 @@ def _on_node(outcome: RewriteOutcome, name: str) -> Iterator[str]:
     for no in journal.refused:
         if no.node == name:
             yield f"{no.rule} refused: {no.reason}"
-    for node in outcome.rewritten.model.ir.graph:
+    for node in outcome.rewritten.model.ir.graph.all_nodes():
         if label_of(node) == name:
             yield f"now: {node_line(node)}"
-            interested = [
-                s.name for s in all_steps().values() if isinstance(s, Rule) and (node.domain, node.op_type) in s.roots
+            looking = [
+                s for s in all_steps().values() if isinstance(s, Rule) and (node.domain, node.op_type) in s.roots
             ]
-            yield f"rules that look at {node.op_type}: {', '.join(interested) or 'none'}"
+            yield f"rules that look at {node.op_type}: {', '.join(s.name for s in looking) or 'none'}"

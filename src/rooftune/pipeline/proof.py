@@ -102,14 +102,14 @@ def _compare(
             expected = _run(before, [*samples, *map(nudge, samples)], bounds)
         except EngineFailure as failure:
             raise InputError(
-                f"ONNX Runtime cannot run the original, so nothing can be proven: {failure.reason}",
+                f"ONNX Runtime cannot run the original, so nothing can be proven: {failure.readable}",
                 "give inputs it can be run on with --input FILE.npz, or write without proof with --unverified",
             ) from None
         exactness = rewritten.exactness
         try:
             found = _run(after, samples, bounds)
         except EngineFailure as failure:
-            reason = f"the rewritten model does not run: {failure.reason}"
+            reason = f"the rewritten model does not run: {failure.readable}"
             return Verification(False, None, exactness.tolerance, exactness.value, (), reason)
     pairs = [_matched(one, other, names) for one, other in zip(expected[: len(samples)], found, strict=True)]
     return verify(

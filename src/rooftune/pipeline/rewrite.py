@@ -24,12 +24,12 @@ from rooftune.pipeline.samples import Given, open_with_samples
 from rooftune.protocols import Progress, SilentProgress
 from rooftune.quantities import Unknown, count_text, time_text
 from rooftune.records import Record, plain
+from rooftune.rewrite import engine
 from rooftune.rewrite.engine import Rewritten
-from rooftune.rewrite.engine import rewrite as rewrite_graph
 from rooftune.rewrite.order import all_steps, choose_steps
 from rooftune.rewrite.price import Target
 
-__all__ = ["RewriteOutcome", "rewrite", "rewrite_facts", "rewrite_model"]
+__all__ = ["RewriteOutcome", "rewrite_facts", "rewrite_graph", "rewrite_model"]
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def rewrite_model(
     report = progress or SilentProgress()
     target = None if machine is None else Target(machine, threads, backend)
     steps = choose_steps(tuple(only), tuple(skip))
-    return rewrite_graph(model, steps, target=target, evaluate=evaluate_constants, update=report.update)
+    return engine.rewrite(model, steps, target=target, evaluate=evaluate_constants, update=report.update)
 
 
-def rewrite(
+def rewrite_graph(
     source: Any,
     out: str | os.PathLike[str] | None = None,
     *,
@@ -132,7 +132,7 @@ def rewrite(
     record = _record(model, rewritten, proof, before, after, host)
     settings = {"only": list(only), "skip": list(skip), "threads": count, "seed": seed, "seconds": seconds}
     given = str(source) if isinstance(source, str | os.PathLike) else type(source).__name__
-    record = replace(record, settings=settings, command=list(command or ["rooftune.rewrite", given]))
+    record = replace(record, settings=settings, command=list(command or ["rooftune.rewrite_graph", given]))
     return RewriteOutcome(record, target, rewritten, proof)
 
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from rooftune.errors import InputError
-from rooftune.report import machine_tables, palette, tables
+from rooftune.report import machine_tables, palette, rewriting, tables
 from rooftune.report.figures import Roofline, roofline
 from rooftune.report.ledger import CAUSES, Bar, bar
 from rooftune.report.operators import Operator, measured, operator_table, predicted, same_run
@@ -58,6 +58,9 @@ def render_html(record: Mapping[str, Any]) -> str:
         keys=key_figures(record),
         facts=facts(record),
         warnings=[text for item in _list(section(record, "model").get("warnings")) if (text := words(item))],
+        rewritten=bool(section(record, "rewrite")),
+        rewrite_notes=rewriting.notes(record),
+        changes=rewriting.changes_by_rule(record),
         chart=chart,
         chart_json=_embedded(_chart_data(chart)),
         record_json=_embedded(record),
@@ -147,6 +150,8 @@ def _tables(record: Mapping[str, Any]) -> dict[str, Table | None]:
             "operators-before",
             "Operators of the baseline run, the slowest first",
         ),
+        "rules_applied": rewriting.applied_table(record),
+        "rules_refused": rewriting.refusal_table(record),
         "steps": tables.step_table(record),
         "candidates": tables.candidate_table(record),
         "refused": tables.refused_table(record),

@@ -23,7 +23,7 @@ from rooftune.report.reading import (
 
 __all__ = ["Fact", "Key", "facts", "key_figures", "kind_of", "model_name", "verdict"]
 
-KINDS = ("optimize", "profile", "analyze")
+KINDS = ("optimize", "rewrite", "profile", "analyze")
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,15 @@ class Fact:
 
 
 def kind_of(record: Mapping[str, Any]) -> str:
-    """What made the record: `optimize`, `profile` or `analyze`; guessed from its contents where it does not say."""
+    """What made the record: one of `KINDS`; guessed from its contents where it does not say."""
     kind = words(record.get("kind"))
     if kind in KINDS:
         return kind
     if section(record, "best") or record.get("candidates"):
         return "optimize"
-    return "profile" if section(record, "profiles") else "analyze"
+    if section(record, "profiles"):
+        return "profile"
+    return "rewrite" if section(record, "rewrite") else "analyze"
 
 
 def model_name(record: Mapping[str, Any]) -> str:
@@ -77,6 +79,8 @@ def verdict(record: Mapping[str, Any]) -> str:
         return (
             f"{name} takes {duration(seconds)}{where}{share}." if seconds else f"{name}{where}: no time was measured."
         )
+    if kind == "rewrite":
+        return f"{name}: {_nodes_outcome(record)}"
     totals = section(record, "analysis", "totals")
     bound = words(totals.get("bound"))
     sentence = f"{name} needs at least {duration(totals.get('roof_seconds'))}{where}"
@@ -97,9 +101,21 @@ def _optimize_outcome(record: Mapping[str, Any]) -> str:
     return f"from {duration(before)} to {duration(after)}, {factor(gain)} as fast."
 
 
+def _nodes_outcome(record: Mapping[str, Any]) -> str:
+    rewrite = section(record, "rewrite")
+    before, after = rewrite.get("nodes_before"), rewrite.get("nodes_after")
+    if number(before) is None or number(after) is None:
+        return "it is not known what the rewriting did."
+    if before == after:
+        return f"{whole(after)} nodes, as before."
+    return f"from {whole(before)} to {whole(after)} nodes."
+
+
 def key_figures(record: Mapping[str, Any]) -> list[Key]:
     """The figures a reader looks for first; those without data are left out."""
     kind = kind_of(record)
+    if kind == "rewrite":
+        return [key for key in _rewrite_keys(record) if key is not None]
     keys: list[Key | None] = []
     if kind == "optimize":
         keys += [_before_after(record), _speedup(record), _error(record)]
@@ -125,6 +141,39 @@ def key_figures(record: Mapping[str, Any]) -> list[Key]:
             Key("Coverage", percent(coverage), "of the nodes have a known cost", "" if coverage >= 0.9 else "bad")
         )
     return [key for key in keys if key is not None]
+
+
+def _rewrite_keys(record: Mapping[str, Any]) -> list[Key | None]:
+    """The graph before and after, and whether the result was proven equal."""
+    rewrite = section(record, "rewrite")
+    old, new = section(rewrite, "totals_before"), section(rewrite, "totals_after")
+    seconds = positive(old.get("predicted_seconds")), positive(new.get("predicted_seconds"))
+    machine = words(section(record, "machine").get("name"))
+    gain = [factor(seconds[0] / seconds[1]) + " as fast"] if seconds[0] and seconds[1] else []
+    gain = [] if gain == ["1.00× as fast"] else gain
+    verified = _error(record, "original")
+    if verified is None:
+        verified = Key("Error vs original", "NOT verified", "neither model was run", "bad")
+    return [
+        _change("Nodes", whole, rewrite.get("nodes_before"), rewrite.get("nodes_after")),
+        _change("Predicted time", duration, *seconds, " ".join([*gain, *([f"on {machine}"] if machine else [])])),
+        _change("FLOPs", amount, old.get("flops"), new.get("flops")),
+        _change("Bytes", _size, section(old, "bytes").get("fused"), section(new, "bytes").get("fused"), "fused view"),
+        _change("Footprint", _size, old.get("footprint_bytes"), new.get("footprint_bytes"), "at the peak of a run"),
+        verified,
+    ]
+
+
+def _size(value: object) -> str:
+    return amount(value, "B")
+
+
+def _change(title: str, form: Any, before: object, after: object, note: str = "") -> Key | None:
+    """`152 → 100`; one figure where both read the same, none where neither is known."""
+    if all(value is None or isinstance(value, bool | list | dict) for value in (before, after)):
+        return None
+    texts = dict.fromkeys((form(before), form(after)))
+    return Key(title, " → ".join(texts), note)
 
 
 def _plain(title: str, form: Any, value: object, note: str = "") -> Key | None:
@@ -165,7 +214,7 @@ def _speedup(record: Mapping[str, Any]) -> Key | None:
     return Key("Speed-up", factor(median), ", ".join(filter(None, notes)), tone)
 
 
-def _error(record: Mapping[str, Any]) -> Key | None:
+def _error(record: Mapping[str, Any], against: str = "reference") -> Key | None:
     found = section(record, "verification")
     passed, error = found.get("passed"), number(found.get("max_relative_error"))
     if error is None and not isinstance(passed, bool):
@@ -179,7 +228,7 @@ def _error(record: Mapping[str, Any]) -> Key | None:
         )
     )
     tone = "good" if passed is True else "bad" if passed is False else ""
-    return Key("Error vs reference", small(error), note, tone)
+    return Key(f"Error vs {against}", small(error), note, tone)
 
 
 def _measured(record: Mapping[str, Any]) -> Key | None:

@@ -130,7 +130,9 @@ def refused_table(record: Record) -> Table:
     """What was not done, each with its reason."""
     columns = (Column("what", "Refused"), Column("reason", "Why"))
     made = tuple(
-        (label(row.get("what"), limit=160), label(row.get("reason"), limit=400)) for row in rows(record.get("refused"))
+        (label(row.get("what"), limit=160), label(row.get("reason"), limit=400))
+        for row in rows(record.get("refused"))
+        if "rule" not in row  # the printed JSON of `rooftune rewrite` has its rules' refusals here
     )
     return Table("refused", "What was refused, and why", columns, made)
 

@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table as Grid
 from rich.text import Text
 
-from rooftune.report import tables
+from rooftune.report import rewriting, tables
 from rooftune.report.ledger import CAUSES, bar
 from rooftune.report.operators import Operator, measured, predicted, same_run
 from rooftune.report.reading import ABSENT, duration, number, percent, positive, ratio, section, shortened, words
@@ -67,6 +67,11 @@ def _is_plain(console: Console) -> bool:
 
 def _blocks(record: Mapping[str, Any], columns: int, plain: bool) -> Iterator[ConsoleRenderable]:
     yield _head(record)
+    yield from _rewriting(record, columns)
+    if kind_of(record) == "rewrite":
+        # the model that was left is what `rooftune analyze` is for
+        yield from _closing(record)
+        return
     totals = tables.total_table(record)
     if totals.rows and kind_of(record) != "optimize":
         yield _totals(totals, columns)
@@ -88,6 +93,18 @@ def _blocks(record: Mapping[str, Any], columns: int, plain: bool) -> Iterator[Co
         if table.rows:
             yield _grid(table, columns)
     yield from _closing(record)
+
+
+def _rewriting(record: Mapping[str, Any], columns: int) -> Iterator[ConsoleRenderable]:
+    """The rules that were applied and those that were refused."""
+    if not section(record, "rewrite"):
+        return
+    applied, refused = rewriting.applied_table(record), rewriting.refusal_table(record)
+    yield _grid(applied, columns) if applied.rows else Text("No rule applied.")
+    if refused.rows:
+        yield _grid(refused, columns)
+    for note in rewriting.notes(record):
+        yield Text(f"Note: {shortened(note, 400)}", style="yellow")
 
 
 def _title(text: str) -> Text:

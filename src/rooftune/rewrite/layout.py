@@ -43,12 +43,14 @@ class Layout:
         self.perms: dict[int, Perm] = {}
         self.nodes: dict[int, tuple[ir.Node, Moved]] = {}
         self.place: dict[int, int] = {}
+        self._alive: list[ir.Value] = []  # ids stay theirs as long as the layout is looked at
         for number, node in enumerate(graph):
             self.place[id(node)] = number
             if node.op_type == "Transpose" and node.domain == "":
                 perm = permutation(node)
                 if perm is not None and perm != tuple(range(len(perm))) and node.inputs[0] is not None:
                     self.perms[id(node.outputs[0])] = perm
+                    self._alive.append(node.outputs[0])
                 continue
             behind = {i: self.perms[id(v)] for i, v in enumerate(node.inputs) if id(v) in self.perms}
             how = moved(node, behind) if behind else None
@@ -58,6 +60,7 @@ class Layout:
             for output, perm in zip(node.outputs, how.outputs, strict=False):
                 if perm != tuple(range(len(perm))):
                     self.perms[id(output)] = perm
+                    self._alive.append(output)
 
     def regions(self) -> Iterator[Region]:
         """Sets of nodes whose move pays, in running order; no two of them touch."""

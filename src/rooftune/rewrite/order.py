@@ -22,10 +22,13 @@ ORDER: tuple[str, ...] = (
     "merge_duplicate_initialisers",
     "eliminate_common_subexpressions",
     "remove_dead_nodes",
+    "push_transpose_down",
+    "route_channels",
     # what does nothing
     "remove_noop_identity",
     "remove_noop_dropout",
     "replace_castlike_by_cast",
+    "replace_sequence_by_split",
     "remove_noop_cast",
     "remove_noop_reshape",
     "remove_noop_transpose",
@@ -99,8 +102,8 @@ ORDER: tuple[str, ...] = (
     "merge_consecutive_muls",
     "merge_consecutive_adds",
     "factor_common_operand",
-    # layout
-    "push_transpose_down",
+    # channel shuffles that no routing took away
+    "remove_channel_shuffle",
     # quantised graphs
     "remove_redundant_qdq",
     "remove_relu_before_quantize",

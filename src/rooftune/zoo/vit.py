@@ -47,4 +47,7 @@ class _VisionTransformer(nn.Module):
         return logits
 
 
-NETWORKS: Mapping[str, Callable[[], nn.Module]] = {"vit_b_16": partial(_VisionTransformer, 768, 12, 12, 16)}
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
+    "vit_b_16": partial(_VisionTransformer, 768, 12, 12, 16),
+    "vit_tiny_16": partial(_VisionTransformer, 192, 12, 3, 16),
+}

@@ -26,8 +26,9 @@ _NORMS = (nn.BatchNorm2d, nn.LayerNorm)
 def draw_weights(module: nn.Module, seed: int) -> nn.Module:
     """Give every weight without memory its values, in place; the order of the modules and `seed` fix them.
 
-    Convolutions and linear layers: normal, variance 2 / inputs summed (He et al. 2015). Normalisation: gain near 1,
-    small shift, mean N(0, 0.1), variance 0.5 to 1.5. Tables and tokens: N(0, 0.5). Residual scales: 0.1 to 0.5.
+    Convolutions and linear layers: normal, variance 2 / inputs summed (He et al. 2015). Normalisation: gain near 1 (or
+    the module's `initial_gain`), small shift, mean N(0, 0.1), variance 0.5 to 1.5. Tables and tokens: N(0, 0.5).
+    Residual scales: 0.1 to 0.5.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -44,7 +45,8 @@ def draw_weights(module: nn.Module, seed: int) -> nn.Module:
 
 def _parameter(part: nn.Module, name: str, shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
     if isinstance(part, _NORMS):
-        return torch.randn(shape, generator=generator).mul_(0.1).add_(1.0 if name == "weight" else 0.0)
+        gain = getattr(part, "initial_gain", 1.0)
+        return torch.randn(shape, generator=generator).mul_(0.1).add_(1.0 if name == "weight" else 0.0).mul_(gain)
     if isinstance(part, nn.Conv2d | nn.Linear):
         summed = math.prod(part.weight.shape[1:])
         scale = math.sqrt(2 / summed) if name == "weight" else 0.1

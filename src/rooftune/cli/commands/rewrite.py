@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rooftune.cli.app import app
+from rooftune.cli.indented import print_indented
 from rooftune.cli.options import (
     BackendGroups,
     Batch,
@@ -23,7 +24,7 @@ from rooftune.cli.options import (
     check_output_file,
     read_shapes,
 )
-from rooftune.cli.screen import Screen, ScreenProgress, print_json, print_record
+from rooftune.cli.screen import ScreenProgress, print_json, print_record
 
 
 @app.command()
@@ -66,7 +67,7 @@ def rewrite(
 ) -> None:
     """Make a model's graph smaller and faster without changing what it computes, and prove it."""
     from rooftune.pipeline.explain_rewrite import explained
-    from rooftune.pipeline.rewrite import rewrite as run
+    from rooftune.pipeline.rewrite import rewrite_graph as run
     from rooftune.report.html import write_html
 
     check_output_file(out)
@@ -89,14 +90,22 @@ def rewrite(
         command=["rooftune", *sys.argv[1:]],
     )
     record = outcome.record.to_json()
+    told = explained(outcome, explain) if explain is not None else None
     if report is not None:
         write_html(record, report)
     if as_json:
-        answer = {**record, **record["rewrite"], "out": None if out is None else str(out)}
-        print_json(answer if explain is None else {**answer, "explained": explained(outcome, explain)})
-    elif explain is not None:
-        Screen().print("\n".join(explained(outcome, explain)), markup=False, highlight=False)
+        promised = ("nodes_before", "nodes_after", "applied", "refused")
+        answer = {
+            **record,
+            **{key: record["rewrite"][key] for key in promised},
+            "out": None if out is None else str(out),
+        }
+        print_json(answer if told is None else {**answer, "explained": told})
+    elif told is not None:
+        print_indented(told)
     else:
         print_record(record)
+    if report is not None:
+        print(f"rooftune: report written to {report}", file=sys.stderr)
     if out is not None:
         print(f"rooftune: wrote {out}", file=sys.stderr)

@@ -51,13 +51,13 @@ class FuseHardsigmoid(Rule):
             "clip(x + 3, 0, 6)/6",
             """(float[2,3] x) => (float[2,3] y) <float three = {3.0}, float zero = {0.0}, float six = {6.0}>
             { a = Add(x, three) b = Clip(a, zero, six) y = Div(b, six) }""",
-            "y = HardSigmoid<alpha=0.1666666716337204, beta=0.5>(x)",
+            "y = HardSigmoid<alpha=0.166667, beta=0.5>(x)",
         ),
         Example(
             "bounds as attributes",
             """(float[2,3] x) => (float[2,3] y) <float[1] three = {3.0}, float[1] sixth = {0.16666667}>
             { a = Add(x, three) b = Clip<min=0.0, max=6.0>(a) y = Mul(sixth, b) }""",
-            "y = HardSigmoid<alpha=0.1666666716337204, beta=0.5>(x)",
+            "y = HardSigmoid<alpha=0.166667, beta=0.5>(x)",
             opset=7,
         ),
         Example(
@@ -65,7 +65,7 @@ class FuseHardsigmoid(Rule):
             """(float[2,3] x) => (float[2,3] y)
             <float fifth = {0.2}, float half = {0.5}, float zero = {0.0}, float one = {1.0}>
             { a = Mul(x, fifth) b = Add(a, half) y = Clip(b, zero, one) }""",
-            "y = HardSigmoid<alpha=0.20000000298023224, beta=0.5>(x)",
+            "y = HardSigmoid<alpha=0.2, beta=0.5>(x)",
         ),
         Example(
             "the clipped sum is an output",

@@ -60,7 +60,7 @@ class FuseHardswish(Rule):
         ),
         Example(
             "with HardSigmoid",
-            """(float[2,3] x) => (float[2,3] y) { a = HardSigmoid<alpha=0.16666667, beta=0.5>(x) y = Mul(x, a) }""",
+            """(float[2,3] x) => (float[2,3] y) { a = HardSigmoid<alpha=0.166667, beta=0.5>(x) y = Mul(x, a) }""",
             "y = HardSwish(x)",
             opset=14,
         ),

@@ -57,14 +57,14 @@ class FuseInstancenorm(Rule):
             """(float[2,3,4,4] x) => (float[2,3,4,4] y) <float two = {2.0}, float eps = {0.001}, int64[2] axes = {2, 3}>
             { m = ReduceMean(x, axes) d = Sub(x, m) p = Pow(d, two) v = ReduceMean(p, axes)
               e = Add(v, eps) q = Sqrt(e) y = Div(d, q) }""",
-            "y = InstanceNormalization<epsilon=0.0010000000474974513>(x, #, #)",
+            "y = InstanceNormalization<epsilon=0.001>(x, #, #)",
         ),
         Example(
             "axes as attributes, open size",
             """(float[N,3,H,W] x) => (float[N,3,H,W] y) <float[1] eps = {0.001}>
             { m = ReduceMean<axes=[-1,-2]>(x) d = Sub(x, m) p = Mul(d, d) v = ReduceMean<axes=[-2,-1]>(p)
               e = Add(v, eps) q = Sqrt(e) y = Div(d, q) }""",
-            "y = InstanceNormalization<epsilon=0.0010000000474974513>(x, #, #)",
+            "y = InstanceNormalization<epsilon=0.001>(x, #, #)",
             opset=11,
         ),
         Example(

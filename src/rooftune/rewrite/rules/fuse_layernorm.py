@@ -59,7 +59,7 @@ class FuseLayernorm(Rule):
             """(float[2,3,8] x) => (float[2,3,8] y) <float two = {2.0}, float eps = {0.001}>
             { m = ReduceMean<axes=[-1]>(x) d = Sub(x, m) p = Pow(d, two) v = ReduceMean<axes=[-1]>(p)
               e = Add(v, eps) q = Sqrt(e) y = Div(d, q) }""",
-            "y = LayerNormalization<axis=-1, epsilon=0.0010000000474974513>(x, #)",
+            "y = LayerNormalization<axis=-1, epsilon=0.001>(x, #)",
             opset=17,
         ),
         Example(
@@ -67,7 +67,7 @@ class FuseLayernorm(Rule):
             """(float[N,3,8] x) => (float[N,3,8] y) <int64[2] axes = {1, 2}, float eps = {0.001}>
             { m = ReduceMean(x, axes) d = Sub(x, m) f = Sub(x, m) p = Mul(f, f) v = ReduceMean(p, axes)
               e = Add(eps, v) q = Sqrt(e) r = Reciprocal(q) y = Mul(d, r) }""",
-            "y = LayerNormalization<axis=-2, epsilon=0.0010000000474974513>(x, #)",
+            "y = LayerNormalization<axis=-2, epsilon=0.001>(x, #)",
         ),
         Example(
             "length not known",

@@ -62,25 +62,25 @@ class FuseLeakyrelu(Rule):
         Example(
             "PRelu at an old operator set",
             "(float[1,2,3,3] x) => (float[1,2,3,3] y) <float[1] a = {0.1}> { y = PRelu(x, a) }",
-            "y = LeakyRelu<alpha=0.10000000149011612>(x)",
+            "y = LeakyRelu<alpha=0.1>(x)",
             opset=7,
         ),
         Example(
             "the larger of x and a part of it",
             "(float[2,3] x) => (float[2,3] y) <float a = {0.1}> { s = Mul(a, x) y = Max(s, x) }",
-            "y = LeakyRelu<alpha=0.10000000149011612>(x)",
+            "y = LeakyRelu<alpha=0.1>(x)",
         ),
         Example(
             "chosen by sign",
             """(float[2,3] x) => (float[2,3] y) <float a = {0.1}, float zero = {0.0}>
             { c = Greater(x, zero) s = Mul(x, a) y = Where(c, x, s) }""",
-            "y = LeakyRelu<alpha=0.10000000149011612>(x)",
+            "y = LeakyRelu<alpha=0.1>(x)",
         ),
         Example(
             "chosen by the other sign",
             """(float[2,3] x) => (float[2,3] y) <float a = {0.1}, float zero = {0.0}>
             { c = Less(x, zero) s = Mul(x, a) y = Where(c, s, x) }""",
-            "y = LeakyRelu<alpha=0.10000000149011612>(x)",
+            "y = LeakyRelu<alpha=0.1>(x)",
         ),
         Example(
             "the product has another reader",

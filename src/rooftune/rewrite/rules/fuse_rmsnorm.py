@@ -58,14 +58,14 @@ class FuseRmsnorm(Rule):
             "with a reciprocal",
             """(float[2,3,8] x) => (float[2,3,8] y) <float two = {2.0}, float eps = {0.001}, int64[1] axes = {-1}>
             { p = Pow(x, two) v = ReduceMean(p, axes) e = Add(v, eps) q = Sqrt(e) r = Reciprocal(q) y = Mul(x, r) }""",
-            "y = RMSNormalization<axis=-1, epsilon=0.0010000000474974513>(x, #)",
+            "y = RMSNormalization<axis=-1, epsilon=0.001>(x, #)",
             opset=23,
         ),
         Example(
             "with a division",
             """(float[N,8] x) => (float[N,8] y) <float eps = {0.001}, int64[1] axes = {1}>
             { p = Mul(x, x) v = ReduceMean(p, axes) e = Add(v, eps) q = Sqrt(e) y = Div(x, q) }""",
-            "y = RMSNormalization<axis=-1, epsilon=0.0010000000474974513>(x, #)",
+            "y = RMSNormalization<axis=-1, epsilon=0.001>(x, #)",
             opset=24,
         ),
         Example(

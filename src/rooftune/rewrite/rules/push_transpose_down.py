@@ -43,8 +43,8 @@ class PushTransposeDown(Sweep):
         if not any(n.op_type == "Transpose" for n in graph):
             return
         layout, touched = Layout(graph), set[int]()
-        for region in list(layout.regions()):
-            sources, readers = _transposes(region, layout)
+        found = [(region, *_transposes(region, layout)) for region in layout.regions()]  # before anything is changed
+        for region, sources, readers in found:
             around = {id(t) for t in (*sources, *readers)}
             if around & touched or {id(t) for t in sources} & {id(t) for t in readers}:
                 continue

@@ -39,12 +39,15 @@ class RouteChannels(Sweep):
     exactness = Exactness.REASSOCIATES
 
     def run(self, place: Workplace) -> list[Applied]:
-        found = []
+        found: list[Applied] = []
         for graph in (place.ir.graph, *place.ir.graph.subgraphs()):
-            for region in list(regions(graph)):
-                way = shortest_way(region)
-                if way is not None and not _shares_weights(region):
-                    found.append(_Rerouting(place, graph, region, way).applied(self.name))
+            before = -1
+            while before < len(found):
+                before = len(found)
+                for region in list(regions(graph)):
+                    way = shortest_way(region) if _stands(region) else None
+                    if way is not None and not _shares_weights(region):
+                        found.append(_Rerouting(place, graph, region, way).applied(self.name))
         return found
 
     examples = (
@@ -70,6 +73,11 @@ class RouteChannels(Sweep):
     )
 
 
+def _stands(region: Region) -> bool:
+    """False where another region's change has replaced a convolution that feeds this one; it is looked at again."""
+    return all(value.uses() for value in region.sources)
+
+
 def _shares_weights(region: Region) -> bool:
     """True where a large weight that would have to be permuted has other readers."""
     convolutions = [behind(v)[1].producer() for v in region.sources]
@@ -91,6 +99,7 @@ class _Rerouting:
         self.inside = {id(n) for n in region.nodes}
         self.added: list[ir.Node] = []
         self.removed: list[ir.Node] = []
+        self.renewed: dict[ir.Value, ir.Value] = {}  # sources whose convolution has read another end since
 
     def applied(self, rule: str) -> Applied:
         """Reroute the region; what that changed."""
@@ -112,7 +121,7 @@ class _Rerouting:
             cut.update(zip(pieces, parts, strict=True))
             self._put(new, after=maker)
         for end, parts_of_end, order in zip(self.region.ends, self.way.joined, self.way.orders, strict=True):
-            values = [cut[p] for p in parts_of_end]
+            values = [self.renewed.get(cut[p], cut[p]) for p in parts_of_end]
             joined = values[0]
             if len(values) > 1:
                 new = Builder(nodes[0], self.place.names, self.place.repair, opset)
@@ -178,6 +187,7 @@ class _Rerouting:
                 name, was_output = output.name, output.is_graph_output()
                 output.replace_all_uses_with(made, replace_graph_outputs=True)
                 output.name, made.name = None, name
+                self.renewed[output] = made
                 if was_output:
                     made.shape, made.type = output.shape, output.type
             else:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rooftune.verdicts import Exactness
-from rooftune.verify import verify
+from rooftune.verify import nudge, verify
 
 EXACT, CLOSE, ROUGH = Exactness.BITWISE, Exactness.REASSOCIATES, Exactness.APPROXIMATES
 
@@ -198,3 +198,35 @@ def test_less_than_the_tolerance_passes(array: np.ndarray[Any, Any], share: floa
     scale = float(np.abs(array).max())
     found = array.astype(np.float64) + share * CLOSE.tolerance * scale
     assert verify(runs(array), runs(found), CLOSE).passed
+
+
+def test_a_run_without_values_proves_nothing() -> None:
+    found = verify([{}, {}], [{}, {}], Exactness.REASSOCIATES)
+    assert not found.passed
+    assert "no values to compare" in found.reason
+
+
+def test_half_precision_is_allowed_what_it_cannot_hold() -> None:
+    one = np.linspace(-1, 1, 64).astype(np.float16)
+    other = np.nextafter(one, np.float16(2))
+    assert verify([{"y": one}], [{"y": other}], Exactness.REASSOCIATES).passed
+    assert not verify([{"y": one}], [{"y": other}], Exactness.BITWISE).passed
+    assert not verify([{"y": one}], [{"y": one + np.float16(0.01)}], Exactness.REASSOCIATES).passed
+
+
+def test_some_roundings_of_the_reference_itself_are_allowed_and_no_more() -> None:
+    one = np.linspace(-1, 1, 64)
+    nudged = [{"y": one + 1e-5}]
+    assert verify([{"y": one}], [{"y": one + 1e-4}], Exactness.REASSOCIATES, nudged=nudged).passed
+    assert not verify([{"y": one}], [{"y": one + 1e-4}], Exactness.REASSOCIATES).passed
+    assert not verify([{"y": one}], [{"y": one + 3e-4}], Exactness.REASSOCIATES, nudged=nudged).passed
+    wild = [{"y": one + 0.5}]
+    assert not verify([{"y": one}], [{"y": one + 2e-3}], Exactness.REASSOCIATES, nudged=wild).passed
+    assert not verify([{"y": one}], [{"y": one + 1e-9}], Exactness.BITWISE, nudged=nudged).passed
+
+
+def test_nudging_changes_last_bits_of_floating_point_numbers_only() -> None:
+    given = {"x": np.float32([1, -2, 3]), "i": np.int64([1, 2])}
+    found = nudge(given)
+    assert (found["x"] != given["x"]).all() and np.allclose(found["x"], given["x"], rtol=2e-7)
+    assert (found["i"] == given["i"]).all()

@@ -77,8 +77,8 @@ def verify(
     if wrong is not None:
         why = wrong.reason or f"error {wrong.max_relative_error:.2g} is above the tolerance {wrong.tolerance:.2g}"
         return Verification(False, worst, tolerance, exactness.value, checks, f"output {wrong.name}: {why}")
-    if checks and all(c.reason for c in checks):
-        reasons = "; ".join(f"{c.name} {c.reason}" for c in checks[:3])
+    if all(c.reason for c in checks):
+        reasons = "; ".join(f"{c.name} {c.reason}" for c in checks[:3]) or "there were no values to compare"
         return Verification(False, worst, tolerance, exactness.value, checks, f"nothing could be proven: {reasons}")
     return Verification(True, worst, tolerance, exactness.value, checks)
 

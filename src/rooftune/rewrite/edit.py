@@ -73,7 +73,7 @@ def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
     graph = m.root.graph
     assert graph is not None
     _give_types(m.root, outputs, new)
-    _place_constants(place, new, graph, m.root)
+    _place_constants(place, new, m.root)
     going = [n for n in m.nodes if n is m.root or _goes_with(n, m)]
     before, after = place.price(going[::-1]), place.price(new.nodes)
     if rule.must_pay and not after < before:
@@ -119,11 +119,8 @@ def remove_unread(nodes: Sequence[ir.Node]) -> list[ir.Node]:
         makers = [v.producer() for v in node.inputs if v is not None]
         for inner in _nodes_inside(node):
             makers += [v.producer() for v in inner.inputs if v is not None]
-            inner_graph = inner.graph
-            if inner_graph is not None:
-                for place, value in enumerate(inner.inputs):
-                    if value is not None:
-                        inner.replace_input_with(place, None)
+            for place in range(len(inner.inputs)):
+                inner.replace_input_with(place, None)
         graph.remove(node, safe=True)
         removed.append(node)
         waiting += [m for m in makers if m is not None and m.graph is not None]
@@ -187,7 +184,7 @@ def _give_types(root: ir.Node, outputs: Sequence[ir.Value | None], new: Builder)
     new.infer_types()
 
 
-def _place_constants(place: Workplace, new: Builder, graph: ir.Graph | ir.Function, root: ir.Node) -> None:
+def _place_constants(place: Workplace, new: Builder, root: ir.Node) -> None:
     """Make constants initialisers of the main graph; in functions, which have none, Constant nodes."""
     if not place.in_function(root):
         for value in new.constants:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ml_dtypes
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rooftune.verdicts import Exactness
-from rooftune.verify import nudge, verify
+from rooftune.verify import NUDGES, nudge, roundings, verify
 
 EXACT, CLOSE, ROUGH = Exactness.BITWISE, Exactness.REASSOCIATES, Exactness.APPROXIMATES
 
@@ -216,13 +217,12 @@ def test_half_precision_is_allowed_what_it_cannot_hold() -> None:
 
 def test_some_roundings_of_the_reference_itself_are_allowed_and_no_more() -> None:
     one = np.linspace(-1, 1, 64)
-    nudged = [{"y": one + 1e-5}]
-    assert verify([{"y": one}], [{"y": one + 1e-4}], Exactness.REASSOCIATES, nudged=nudged).passed
-    assert not verify([{"y": one}], [{"y": one + 1e-4}], Exactness.REASSOCIATES).passed
-    assert not verify([{"y": one}], [{"y": one + 3e-4}], Exactness.REASSOCIATES, nudged=nudged).passed
-    wild = [{"y": one + 0.5}]
-    assert not verify([{"y": one}], [{"y": one + 2e-3}], Exactness.REASSOCIATES, nudged=wild).passed
-    assert not verify([{"y": one}], [{"y": one + 1e-9}], Exactness.BITWISE, nudged=nudged).passed
+    rounding = {"y": 1e-5}
+    assert verify([{"y": one}], [{"y": one + 6e-5}], Exactness.REASSOCIATES, rounding=rounding).passed
+    assert not verify([{"y": one}], [{"y": one + 6e-5}], Exactness.REASSOCIATES).passed
+    assert not verify([{"y": one}], [{"y": one + 1.2e-4}], Exactness.REASSOCIATES, rounding=rounding).passed
+    assert not verify([{"y": one}], [{"y": one + 2e-3}], Exactness.REASSOCIATES, rounding={"y": 0.5}).passed
+    assert not verify([{"y": one}], [{"y": one + 1e-9}], Exactness.BITWISE, rounding=rounding).passed
 
 
 def test_nudging_changes_last_bits_of_floating_point_numbers_only() -> None:
@@ -230,3 +230,27 @@ def test_nudging_changes_last_bits_of_floating_point_numbers_only() -> None:
     found = nudge(given)
     assert (found["x"] != given["x"]).all() and np.allclose(found["x"], given["x"], rtol=2e-7)
     assert (found["i"] == given["i"]).all()
+
+
+def test_a_rounding_is_measured_once_where_it_does_not_matter_and_often_where_it_does() -> None:
+    samples = [{"x": np.linspace(0.5, 1, 64, dtype=np.float32)}, {"x": np.linspace(1, 2, 64, dtype=np.float32)}]
+    for worth, times in ((1.0, 1), (1e3, NUDGES)):
+        calls: list[int] = []
+
+        def run(feed: Mapping[str, Any], worth: float = worth, calls: list[int] = calls) -> dict[str, Any]:
+            calls.append(1)
+            return {"y": np.sin(worth * feed["x"].astype(np.float64)), "n": np.arange(3)}
+
+        found = roundings(run, samples, [run(s) for s in samples])
+        assert len(calls) == 2 + 2 * times
+        assert 1e-8 * worth < found["y"] < 1e-6 * worth
+        assert found["n"] == 0
+
+
+def test_what_cannot_be_compared_has_no_rounding() -> None:
+    random = np.random.default_rng(0)
+
+    def run(feed: Mapping[str, Any]) -> dict[str, Any]:
+        return {"y": np.zeros(random.integers(1, 100))}
+
+    assert roundings(run, [{"x": np.float32([1])}], [{"y": np.zeros(101)}]) == {"y": 0.0}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 from rooftune.protocols import Arrays
 from rooftune.verdicts import Exactness
 
-__all__ = ["OutputCheck", "Verification", "nudge", "verify"]
+__all__ = ["MOST_ROUNDING", "OutputCheck", "Verification", "nudge", "roundings", "verify"]
 
-ROUNDINGS = 16
+ROUNDINGS = 8
 """How many times the effect of one rounding at the inputs an error may be: a network rounds in every layer."""
 
 MOST_ROUNDING = 1e-3
-"""A difference above this is never explained by rounding."""
+"""A difference of outputs above this is never explained by rounding."""
+
+NUDGES = 8
+"""How often every input is nudged where one rounding matters: what it is worth there differs tenfold by the bits."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,15 @@ def verify(
     found: Sequence[Arrays],
     exactness: Exactness,
     *,
-    nudged: Sequence[Arrays] = (),
+    rounding: Mapping[str, float] = MappingProxyType({}),
+    most_rounding: float = MOST_ROUNDING,
     inputs_vary: bool = True,
 ) -> Verification:
     """Compare runs on several inputs; refuses to pass where nothing could be proven.
 
     reference, found  one mapping of output name to array per input
-    nudged            the reference on the same inputs with their last bits changed (`nudge`): a model that turns one
-                      rounding into a large difference is allowed `ROUNDINGS` of them, up to `MOST_ROUNDING`
+    rounding          what one rounding of the inputs is worth in an output (`roundings`): a model that turns it into
+                      a large difference is allowed `ROUNDINGS` of them, up to `most_rounding`
     inputs_vary       False for models without inputs, whose outputs cannot depend on any
     An output proves nothing when it is constant or all zero, when nearly all of it sits at one value (saturated),
     or when it is the same for every input. One output that proves something is enough, but every one must agree.
@@ -70,7 +75,14 @@ def verify(
     if not reference or len(reference) != len(found):
         return Verification(False, None, tolerance, exactness.value, (), "there were no runs to compare")
     checks = tuple(
-        _allowed(_check(name, reference, found, inputs_vary), reference, nudged, exactness) for name in reference[0]
+        _allowed(
+            _check(name, reference, found, inputs_vary),
+            np.asarray(reference[0][name]).dtype.name,
+            exactness,
+            rounding.get(name, 0.0),
+            most_rounding,
+        )
+        for name in reference[0]
     )
     wrong = next((c for c in checks if not c.max_relative_error <= c.tolerance), None)
     worst = max((c.max_relative_error for c in checks), default=0.0)
@@ -96,17 +108,33 @@ def nudge(inputs: Arrays, seed: int = 0) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _allowed(
-    check: OutputCheck, reference: Sequence[Arrays], nudged: Sequence[Arrays], exactness: Exactness
-) -> OutputCheck:
+def roundings(
+    run: Callable[[Arrays], Arrays], samples: Sequence[Arrays], reference: Sequence[Arrays]
+) -> dict[str, float]:
+    """What one rounding of the inputs is worth in every output: error of the reference against itself when nudged.
+
+    Every sample is nudged once, and `NUDGES` times in a model where `ROUNDINGS` times that is more than is allowed
+    anyway. An output for which no error can be said (other shapes, other infinities) has none.
+    """
+    worst = dict.fromkeys(reference[0] if reference else (), 0.0)
+    for seed in range(NUDGES):
+        for sample, expected in zip(samples, reference, strict=True):
+            found = run(nudge(sample, seed))
+            for name in worst:
+                error, why = _error(np.asarray(expected[name]), np.asarray(found[name]))
+                if not why and np.isfinite(error):
+                    worst[name] = max(worst[name], error)
+        if not any(ROUNDINGS * one > Exactness.REASSOCIATES.tolerance for one in worst.values()):
+            break
+    return worst
+
+
+def _allowed(check: OutputCheck, dtype: str, exactness: Exactness, rounding: float, most: float) -> OutputCheck:
     """The check with the tolerance for its output's element type and for what one rounding is worth there."""
-    tolerance = exactness.tolerance_for(np.asarray(reference[0][check.name]).dtype.name)
-    if exactness is Exactness.BITWISE or not nudged:
-        return replace(check, tolerance=tolerance)
-    parts = [_error(np.asarray(a[check.name]), np.asarray(b[check.name])) for a, b in zip(reference, nudged)]
-    rounding = max((error for error, why in parts if not why), default=0.0)
-    floor = min(ROUNDINGS * rounding, MOST_ROUNDING) if np.isfinite(rounding) else 0.0
-    return replace(check, tolerance=max(tolerance, floor), rounding=rounding)
+    tolerance = exactness.tolerance_for(dtype)
+    if exactness is not Exactness.BITWISE:
+        tolerance = max(tolerance, min(ROUNDINGS * rounding, most))
+    return replace(check, tolerance=tolerance, rounding=rounding)
 
 
 def _check(name: str, reference: Sequence[Arrays], found: Sequence[Arrays], inputs_vary: bool) -> OutputCheck:

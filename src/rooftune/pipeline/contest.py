@@ -19,7 +19,7 @@ from rooftune.pipeline.job import Job
 from rooftune.pipeline.variants import Variant
 from rooftune.protocols import Arrays, Progress
 from rooftune.verdicts import Exactness
-from rooftune.verify import Verification, nudge, verify
+from rooftune.verify import Verification, roundings, verify
 
 __all__ = ["Choice", "choose"]
 
@@ -145,8 +145,8 @@ def _why_not(name: str, after: RaceResult, ratio: Interval | None) -> str:
     return ""
 
 
-def _reference(job: Job, path: Path) -> tuple[list[Arrays], list[Arrays]]:
-    """Outputs of the original model with every optimisation off, on every sample, and on samples nudged by a bit."""
+def _reference(job: Job, path: Path) -> tuple[list[Arrays], dict[str, float]]:
+    """Outputs of the original model with every optimisation off on every sample, and what a rounding is worth."""
     try:
         worker = Worker(reference_candidate(), path, input_shapes=job.shapes)
     except EngineFailure as failure:
@@ -154,8 +154,8 @@ def _reference(job: Job, path: Path) -> tuple[list[Arrays], list[Arrays]]:
         raise _not_runnable(job.model, path, cause) from None
     with worker:
         try:
-            nudged = [nudge(sample) for sample in job.samples]
-            return [worker.run(sample) for sample in job.samples], [worker.run(sample) for sample in nudged]
+            outputs: list[Arrays] = [worker.run(sample) for sample in job.samples]
+            return outputs, roundings(worker.run, job.samples, outputs)
         except EngineFailure as failure:
             raise InputError(
                 f"ONNX Runtime cannot run the model on these inputs ({job.given}): {failure.readable}",
@@ -163,13 +163,13 @@ def _reference(job: Job, path: Path) -> tuple[list[Arrays], list[Arrays]]:
             ) from None
 
 
-def _verified(job: Job, entry: Entry, reference: tuple[Sequence[Arrays], Sequence[Arrays]]) -> Verification:
+def _verified(job: Job, entry: Entry, reference: tuple[Sequence[Arrays], Mapping[str, float]]) -> Verification:
     exactness = Exactness.REASSOCIATES
     try:
         found = _outputs(entry.candidate, job, entry.model_path)
     except EngineFailure as failure:
         return Verification(False, None, exactness.tolerance, exactness.value, (), failure.reason)
-    return verify(reference[0], found, exactness, nudged=reference[1], inputs_vary=bool(job.samples[0]))
+    return verify(reference[0], found, exactness, rounding=reference[1], inputs_vary=bool(job.samples[0]))
 
 
 def _outputs(candidate: Candidate, job: Job, path: Path) -> list[Arrays]:

@@ -20,7 +20,7 @@ from rooftune.rewrite.rule import Rule
 from rooftune.rewrite.sweep import Evaluate
 from rooftune.verdicts import Refusal
 
-__all__ = ["Workplace", "commit", "remove_unread"]
+__all__ = ["Workplace", "commit", "remove_unread", "replace_by_constant"]
 
 
 class Workplace:
@@ -105,6 +105,22 @@ def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
         )
     )
     return [*around, *(v for n in new.nodes for v in (*n.inputs, *n.outputs) if v is not None)]
+
+
+def replace_by_constant(place: Workplace, rule: str, value: ir.Value, tensor: ir.TensorProtocol) -> Applied:
+    """Let an initialiser take the place of a computed value."""
+    node = value.producer()
+    assert node is not None
+    name = place.names.value(value.name or "constant")
+    kind = ir.TensorType(tensor.dtype)
+    constant = ir.Value(name=name, type=kind, shape=tensor.shape, const_value=tensor)  # type: ignore[arg-type]
+    tensor.name = name
+    place.ir.graph.register_initializer(constant)
+    value.replace_all_uses_with(constant)
+    place.standing[value.name or ""] = constant
+    label, shown = label_of(node), node_line(node)
+    removed = remove_unread([node])
+    return Applied(rule, label, removed=tuple(label_of(n) for n in removed), before=(shown,))
 
 
 def remove_unread(nodes: Sequence[ir.Node]) -> list[ir.Node]:

@@ -18,6 +18,7 @@ Step = Rule | Sweep
 ORDER: tuple[str, ...] = (
     # sweeps over whole graphs
     "lift_constants",
+    "fold_shapes",
     "fold_constants",
     "merge_duplicate_initialisers",
     "eliminate_common_subexpressions",

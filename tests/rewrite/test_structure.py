@@ -20,8 +20,8 @@ from tests.rewrite.running import evaluate, random_feed, run_model, valid
 STRUCTURE = (
     "remove_noop_reshape remove_noop_transpose remove_noop_slice remove_noop_pad remove_noop_expand "
     "remove_noop_concat remove_noop_split remove_noop_tile remove_noop_reduction remove_split_concat_pair "
-    "simplify_reshape_target merge_squeeze_unsqueeze merge_reshapes merge_transposes turn_transpose_into_reshape "
-    "merge_concats merge_pads push_transpose_down"
+    "simplify_reshape_target merge_squeeze_unsqueeze merge_reshapes merge_transposes merge_views_around_transpose "
+    "turn_transpose_into_reshape merge_concats merge_pads push_transpose_down"
 ).split()
 
 Shape = tuple[int, ...]

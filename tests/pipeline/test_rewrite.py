@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 import rooftune
@@ -122,3 +124,43 @@ def test_optimize_without_rewriting(tmp_path: Path) -> None:
     outcome = rooftune.optimize(source, tmp_path / "out", budget=2.0, threads=1, machine=machine, rewrite=False)
     assert outcome.record.rewrite is None
     assert not any(s.kind == "rewrite" for s in outcome.record.steps)
+
+
+def _with_defaults() -> onnx.ModelProto:
+    """Sizes that follow from an initialiser which is an input as well, and a factor of that kind."""
+    make, kind = onnx.helper, onnx.TensorProto
+    nodes = [
+        make.make_node("Reshape", ["x", "sizes"], ["r"]),
+        make.make_node("Shape", ["r"], ["s"]),
+        make.make_node("Cast", ["s"], ["f"], to=kind.FLOAT),
+        make.make_node("Mul", ["f", "factor"], ["g"]),
+        make.make_node("Mul", ["g", "two"], ["y"]),
+    ]
+    inputs = [("x", kind.FLOAT, [2, 6]), ("sizes", kind.INT64, [2]), ("factor", kind.FLOAT, [])]
+    weights = {"sizes": np.int64([3, 4]), "factor": np.float32(0.5), "two": np.float32(2)}
+    graph = make.make_graph(
+        nodes,
+        "defaults",
+        [make.make_tensor_value_info(*i) for i in inputs],
+        [make.make_tensor_value_info("y", kind.FLOAT, [2]), make.make_tensor_value_info("r", kind.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in weights.items()],
+    )
+    return make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+
+
+def test_what_callers_may_replace_is_no_constant(tmp_path: Path) -> None:
+    source, out = tmp_path / "model.onnx", tmp_path / "small.onnx"
+    onnx.save(_with_defaults(), source)
+    outcome = rewrite_graph(source, out, machine="raspberry-pi-5")
+    facts = outcome.record.rewrite
+    assert facts is not None and any("sizes, factor" in note for note in facts["notes"])
+    feed = {"x": np.arange(12, dtype=np.float32).reshape(2, 6)}
+    others = {**feed, "sizes": np.int64([6, 2]), "factor": np.asarray(3, np.float32)}
+    answers = []
+    for path in (source, out):
+        session = onnxruntime.InferenceSession(path)
+        answers.append([session.run(None, given) for given in (feed, others)])
+    for expected, found in zip(*answers, strict=True):
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert answers[1][1][0].tolist() == [36, 12]

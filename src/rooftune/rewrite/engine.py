@@ -11,6 +11,7 @@ import onnx_ir as ir
 from rooftune.graph.collector import collector_at_rest
 from rooftune.graph.constants import is_constant
 from rooftune.graph.model import Model
+from rooftune.graph.shapes import infer
 from rooftune.rewrite.edit import Workplace, commit
 from rooftune.rewrite.journal import Journal, Refused
 from rooftune.rewrite.match import Match, label_of
@@ -58,6 +59,7 @@ def rewrite(
     """
     copy = model.edited(model.ir.clone())
     _fix_defaults(copy.ir)
+    defaults = _set_defaults_aside(copy.ir)
     place = Workplace(copy, target, evaluate)
     rules = [s for s in steps if isinstance(s, Rule) and s.since <= copy.opset]
     sweeps = [s for s in steps if isinstance(s, Sweep)]
@@ -73,6 +75,7 @@ def rewrite(
     else:
         place.journal.notes.append(f"stopped after {MAX_ROUNDS} rounds, though there was more to do")
     place.journal.refused = run.refusals()
+    place.journal.notes += _put_back(copy.ir, defaults)
     used = {a.rule for a in place.journal.applied}
     exactness = max((s.exactness for s in steps if s.name in used), key=_looseness, default=Exactness.BITWISE)
     if used and _holds_halves(place):
@@ -107,6 +110,38 @@ def _fix_defaults(model: ir.Model) -> None:
     graph.inputs.clear()
     graph.inputs.extend(kept)
     model.ir_version = _DEFAULTS_SINCE
+
+
+def _set_defaults_aside(model: ir.Model) -> dict[str, ir.TensorProtocol]:
+    """Take the values of initialisers that are inputs as well: callers may give others, so nothing follows from them.
+
+    Shapes are inferred again without them.
+    """
+    graph = model.graph
+    named = [v.name for v in graph.inputs if v.name in graph.initializers]
+    values = {name: graph.initializers.pop(name) for name in named if name}
+    found = {name: value.const_value for name, value in values.items() if value.const_value is not None}
+    for value in values.values():
+        value.const_value = None
+    if found:
+        infer(model)
+    return found
+
+
+def _put_back(model: ir.Model, defaults: Mapping[str, ir.TensorProtocol]) -> list[str]:
+    """Let inputs have their defaults again; what a user should know about that."""
+    for value in model.graph.inputs:
+        tensor = defaults.get(value.name or "")
+        if tensor is not None:
+            value.const_value = tensor
+            model.graph.register_initializer(value)
+    if not defaults:
+        return []
+    some = ", ".join(list(defaults)[:3]) + (", ..." if len(defaults) > 3 else "")
+    return [
+        f"{some}: initialisers that are inputs too, whose values callers may replace, were not taken for constants; "
+        "remove them from the inputs where nobody does"
+    ]
 
 
 def _depends_on_caller(match: Match) -> Refusal | None:

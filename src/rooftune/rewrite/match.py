@@ -122,8 +122,7 @@ def _bind(variable: Variable, value: ir.Value | None, state: _State) -> _State |
     if variable.constant and not _is_fixed(value):
         return None
     if variable.wanted_constant and not _is_fixed(value):
-        is_default = is_constant(value)
-        told = "is an input whose value the caller may replace" if is_default else "is computed at run time"
+        told = "is an input of the model" if value.is_graph_input() else "is computed at run time"
         why = why or Refusal(f"{variable.name} ({value.name}) {told}", label_of(nodes[-1]))
     return {**found, variable.name: value}, nodes, why
 

@@ -116,7 +116,7 @@ def rewrite_graph(
         made = path.with_name(f".{path.name}.unproven.onnx") if verified and target else path
         try:
             if verified or target:
-                with report.stage(f"writing {path.name}"):
+                with report.stage(f"writing {path.name}" if target else "building the result"):
                     save_graph(rewritten.model.ir, made)
             if verified:
                 with report.stage("running the original and the result"):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
 import onnx_ir as ir
 
 from rooftune.rewrite.axes import axes_of, rank_of
-from rooftune.rewrite.match import attribute
-from rooftune.rewrite.polynomial import made_by, scalar
+from rooftune.rewrite.builder import Builder
+from rooftune.rewrite.match import Match, attribute
+from rooftune.rewrite.polynomial import made_by, read_only_by, scalar
+from rooftune.rewrite.rule import Replacement, Rule
+from rooftune.verdicts import Exactness, Refusal
 
-__all__ = ["Normalised", "normalised"]
+__all__ = ["FusedNormalisation", "Normalised", "normalised"]
 
 NORMALISED_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
@@ -113,3 +118,43 @@ def _centred(numerator: ir.Value, base: ir.Value, axes: tuple[int, ...]) -> tupl
         nodes |= {id(difference): difference, id(mean): mean}
         sources.append(mean.inputs[0])
     return (sources[0], tuple(nodes.values())) if sources[0] is sources[1] else None
+
+
+class FusedNormalisation(Rule):
+    """A rule that makes the formula over the last axes one operator, whose scale is then a row of ones.
+
+    operator  what it becomes
+    centred   with the mean taken off, or without
+    """
+
+    operator: ClassVar[str]
+    centred: ClassVar[bool]
+    pattern = ()
+    exactness = Exactness.REASSOCIATES
+
+    @property
+    def roots(self) -> frozenset[tuple[str, str]]:
+        return frozenset({("", "Mul"), ("", "Div")})
+
+    def find(self, node: ir.Node) -> Match | Refusal | None:
+        found = normalised(node)
+        rank = None if found is None else rank_of(found.x)
+        if found is None or rank is None or found.centred is not self.centred:
+            return None
+        first = found.axes[0]
+        if found.axes != tuple(range(first, rank)):
+            return None
+        return read_only_by(found.nodes) or Match(node, {"x": found.x, "found": found, "axis": first}, found.nodes)
+
+    def guard(self, m: Match) -> Refusal | None:
+        dims = m.dims("x")
+        if dims is None or not all(isinstance(d, int) for d in dims[m.axis :]):
+            return Refusal(f"{self.operator} needs a scale, and the length of the normalised axes is open")
+        return None
+
+    def replace(self, m: Match, new: Builder) -> Replacement:
+        dims = m.dims("x")
+        assert dims is not None
+        axis = m.axis - len(dims)
+        ones = new.constant(np.ones([int(d) for d in dims[m.axis :]]), like=m.x, hint=f"{m.root.name}_scale")
+        return new.node(self.operator, [m.x, ones], axis=axis, epsilon=m.found["found"].epsilon)[0]

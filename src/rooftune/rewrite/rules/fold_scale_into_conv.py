@@ -82,7 +82,7 @@ class FoldScaleIntoConv(Rule):
             "weight computed at run time",
             """(float[1,3,8,8] x, float[4,3,3,3] w) => (float[1,4,6,6] y) <float k = {2}>
             { c = Conv(x, w) y = Mul(c, k) }""",
-            refused="computed at run time",
+            refused="is an input of the model",
         ),
         Example(
             "two readers",

@@ -4,48 +4,21 @@ from __future__ import annotations
 
 import math
 
-import onnx_ir as ir
-
 from rooftune.rewrite.builder import Builder
+from rooftune.rewrite.gelu import GeluForm
 from rooftune.rewrite.match import Match
-from rooftune.rewrite.polynomial import FUSED_TYPES, all_close, has_rank_of, made_by, polynomial, read_only_by
-from rooftune.rewrite.rule import Example, Replacement, Rule
-from rooftune.verdicts import Exactness, Refusal
+from rooftune.rewrite.rule import Example, Replacement
 
 
-class FuseGeluErf(Rule):
+class FuseGeluErf(GeluForm):
     """Fuse x·(1 + erf(x/√2))/2, in whatever order it is written, into Gelu.
 
     ONNX Runtime and OpenVINO fuse the usual spellings themselves; nodes fall, time does not. Not for double, which
     ONNX Runtime has no kernel for. Larger or smaller constants than the formula's are another function.
     """
 
-    pattern = ()
-    exactness = Exactness.REASSOCIATES
-    since = 20
-
-    @property
-    def roots(self) -> frozenset[tuple[str, str]]:
-        return frozenset({("", "Mul"), ("", "Div")})
-
-    def find(self, node: ir.Node) -> Match | Refusal | None:
-        outer = polynomial(node.outputs[0])
-        if outer is None or len(outer.terms) != 2 or len(outer.atoms) != 2:
-            return None
-        for x, erf in (outer.atoms, outer.atoms[::-1]):
-            inner = made_by(erf, "Erf")
-            if inner is None or x.dtype not in FUSED_TYPES:
-                continue
-            if not all_close(x, (outer.coefficient(x), 0.5), (outer.coefficient(x, erf), 0.5)):
-                continue
-            argument = inner.inputs[0]
-            within = None if argument is None else polynomial(argument)
-            if within is None or len(within.terms) != 1 or not has_rank_of(x, outer, within):
-                continue
-            if all_close(x, (within.coefficient(x), math.sqrt(0.5))):
-                nodes = (*outer.nodes, inner, *within.nodes)
-                return read_only_by(nodes) or Match(node, {"x": x}, nodes)
-        return None
+    inner = "Erf"
+    argument = {1: math.sqrt(0.5)}
 
     def replace(self, m: Match, new: Builder) -> Replacement:
         return new.node("Gelu", [m.x])[0]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 
-import onnx_ir as ir
-
 from rooftune.rewrite.builder import Builder
+from rooftune.rewrite.gelu import GeluForm
 from rooftune.rewrite.match import Match
-from rooftune.rewrite.polynomial import FUSED_TYPES, all_close, has_rank_of, made_by, polynomial, read_only_by
-from rooftune.rewrite.rule import Example, Replacement, Rule
-from rooftune.verdicts import Exactness, Refusal
+from rooftune.rewrite.rule import Example, Replacement
 
 SLOPE = math.sqrt(2 / math.pi)
 
 
-class FuseGeluTanh(Rule):
+class FuseGeluTanh(GeluForm):
     """Fuse x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, in whatever order it is written, into Gelu.
 
     Only the tanh form is meant, and it stays the tanh form. ONNX Runtime leaves it as single operators and runs the
@@ -23,32 +20,8 @@ class FuseGeluTanh(Rule):
     has no kernel for.
     """
 
-    pattern = ()
-    exactness = Exactness.REASSOCIATES
-    since = 20
-
-    @property
-    def roots(self) -> frozenset[tuple[str, str]]:
-        return frozenset({("", "Mul"), ("", "Div")})
-
-    def find(self, node: ir.Node) -> Match | Refusal | None:
-        outer = polynomial(node.outputs[0])
-        if outer is None or len(outer.terms) != 2 or len(outer.atoms) != 2:
-            return None
-        for x, tanh in (outer.atoms, outer.atoms[::-1]):
-            inner = made_by(tanh, "Tanh")
-            if inner is None or x.dtype not in FUSED_TYPES:
-                continue
-            if not all_close(x, (outer.coefficient(x), 0.5), (outer.coefficient(x, tanh), 0.5)):
-                continue
-            argument = inner.inputs[0]
-            within = None if argument is None else polynomial(argument)
-            if within is None or len(within.terms) != 2 or not has_rank_of(x, outer, within):
-                continue
-            if all_close(x, (within.coefficient(x), SLOPE), (within.coefficient(x, x, x), SLOPE * 0.044715)):
-                nodes = (*outer.nodes, inner, *within.nodes)
-                return read_only_by(nodes) or Match(node, {"x": x}, nodes)
-        return None
+    inner = "Tanh"
+    argument = {1: SLOPE, 3: SLOPE * 0.044715}
 
     def replace(self, m: Match, new: Builder) -> Replacement:
         return new.node("Gelu", [m.x], approximate="tanh")[0]

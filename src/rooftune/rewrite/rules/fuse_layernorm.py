@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
 from rooftune.rewrite.axes import rank_of
-from rooftune.rewrite.builder import Builder
 from rooftune.rewrite.match import Match
-from rooftune.rewrite.normalisation import normalised
-from rooftune.rewrite.polynomial import read_only_by
-from rooftune.rewrite.rule import Example, Replacement, Rule
-from rooftune.verdicts import Exactness, Refusal
+from rooftune.rewrite.normalisation import FusedNormalisation
+from rooftune.rewrite.rule import Example
+from rooftune.verdicts import Refusal
 
 
-class FuseLayernorm(Rule):
+class FuseLayernorm(FusedNormalisation):
     """Fuse (x - mean)/√(variance + ε) over the last axes into LayerNormalization.
 
     Scale and shift behind it follow by `fold_affine_into_normalization`. ONNX Runtime fuses the form with scale and
@@ -22,36 +19,14 @@ class FuseLayernorm(Rule):
     both. Over all axes behind the channels of images the same formula is `fuse_instancenorm`'s.
     """
 
-    pattern = ()
-    exactness = Exactness.REASSOCIATES
+    operator = "LayerNormalization"
+    centred = True
     since = 17
 
-    @property
-    def roots(self) -> frozenset[tuple[str, str]]:
-        return frozenset({("", "Mul"), ("", "Div")})
-
     def find(self, node: ir.Node) -> Match | Refusal | None:
-        found = normalised(node)
-        rank = None if found is None else rank_of(found.x)
-        if found is None or rank is None or not found.centred:
-            return None
-        first = found.axes[0]
-        if found.axes != tuple(range(first, rank)) or (rank >= 4 and first == 2):
-            return None
-        return read_only_by(found.nodes) or Match(node, {"x": found.x, "found": found, "axis": first}, found.nodes)
-
-    def guard(self, m: Match) -> Refusal | None:
-        dims = m.dims("x")
-        if dims is None or not all(isinstance(d, int) for d in dims[m.axis :]):
-            return Refusal("LayerNormalization needs a scale, and the length of the normalised axes is open")
-        return None
-
-    def replace(self, m: Match, new: Builder) -> Replacement:
-        dims = m.dims("x")
-        assert dims is not None
-        axis = m.axis - len(dims)
-        ones = new.constant(np.ones([int(d) for d in dims[m.axis :]]), like=m.x, hint=f"{m.root.name}_scale")
-        return new.node("LayerNormalization", [m.x, ones], axis=axis, epsilon=m.found["found"].epsilon)[0]
+        found = super().find(node)
+        # over all axes behind the channels of images it is an instance normalisation
+        return None if isinstance(found, Match) and found.axis == 2 and (rank_of(found.x) or 0) >= 4 else found
 
     examples = (
         Example(

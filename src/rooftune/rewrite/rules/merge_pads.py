@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import onnx_ir as ir
 
-from rooftune.graph.constants import constant_of
-from rooftune.rewrite.axes import rank_of
 from rooftune.rewrite.builder import Builder
 from rooftune.rewrite.match import Match, attribute
+from rooftune.rewrite.padding import fill_of, pads_of
 from rooftune.rewrite.rule import Example, Replacement, Rule
 from rooftune.rewrite.views import only_reader, producer_of
 from rooftune.verdicts import Exactness, Refusal
@@ -38,7 +34,7 @@ class MergePads(Rule):
             return None
         if mode == "constant" and (fill_of(inner) is None or fill_of(inner) != fill_of(node)):
             return None
-        return Match(node, {"x": inner.inputs[0], "pads": first + second}, (node, inner))
+        return Match(node, {"x": inner.inputs[0], "pads": (first + second).reshape(-1)}, (node, inner))
 
     def replace(self, m: Match, new: Builder) -> Replacement:
         pads = [int(p) for p in m.pads]
@@ -64,33 +60,3 @@ class MergePads(Rule):
             opset=10,
         ),
     )
-
-
-def pads_of(node: ir.Node) -> Any:
-    """Pads of all axes, begins before ends, as an array; None where they are not known."""
-    rank = rank_of(node.inputs[0])
-    if len(node.inputs) < 2:
-        given = attribute(node, "pads")
-        return None if given is None or rank is None else np.asarray(given, np.int64)
-    pads = constant_of(node.inputs[1])
-    if pads is None or rank is None:
-        return None
-    chosen = node.inputs[3] if len(node.inputs) > 3 else None
-    if chosen is None:
-        return pads.astype(np.int64)
-    axes = constant_of(chosen)
-    if axes is None or pads.size != 2 * axes.size:
-        return None
-    full = np.zeros((2, rank), np.int64)
-    full[:, axes.astype(np.int64) % rank] = pads.reshape(2, -1)
-    return full.reshape(-1)
-
-
-def fill_of(node: ir.Node) -> float | None:
-    """The number a constant Pad fills with; None where only the run knows it."""
-    if len(node.inputs) < 2:
-        return float(attribute(node, "value", 0.0))
-    if len(node.inputs) < 3 or node.inputs[2] is None:
-        return 0.0
-    value = constant_of(node.inputs[2])
-    return None if value is None else float(value.reshape(-1)[0])

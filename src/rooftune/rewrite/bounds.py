@@ -70,8 +70,8 @@ def within(inner: Bounds, outer: Bounds) -> Bounds:
 
 
 def write_bounds(new: Builder, x: ir.Value, bounds: Bounds, *, hint: str = "bound") -> ir.Value | None:
-    """The operator that keeps a value within bounds; None where no operator of the operator set does."""
-    dtype = x.dtype
+    """The operator that keeps a value within bounds, as the root does; None where none of the operator set does."""
+    dtype = new.root.outputs[0].dtype  # that of x, which is not known where x is an input of a function
     assert dtype is not None
     low, high = bounds
     if high == np.inf or low == -np.inf:

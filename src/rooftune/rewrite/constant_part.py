@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -32,6 +32,19 @@ class ConstantPart:
     @property
     def bytes_read(self) -> int:
         return sum(constant_tensor(v).nbytes for v in self.constants)
+
+    @property
+    def end(self) -> ir.Node:
+        """The node that gives the outputs."""
+        node = self.outputs[0].producer()
+        assert node is not None
+        return node
+
+    @property
+    def growth(self) -> int:
+        """By how many bytes the file would grow by the results, where that is more than it may; else 0."""
+        made, read = sum(_size(v) for v in self.outputs), self.bytes_read
+        return made - read if made > max(MAX_BYTES, read) else 0
 
     @staticmethod
     def joined(parts: Sequence[ConstantPart]) -> ConstantPart:
@@ -68,23 +81,19 @@ class ConstantPart:
         return ir.Model(graph, ir_version=10)
 
 
-def constant_parts(graph: ir.Graph) -> list[ConstantPart]:
-    """One part per result that nodes outside read, in running order; what would be larger than allowed is left."""
+def constant_parts(graph: ir.Graph, opsets: Mapping[str, int]) -> list[ConstantPart]:
+    """One part per result that nodes outside read, in running order."""
     inside: dict[int, ir.Node] = {}
     for node in graph:
         if _can_fold(node, inside):
             inside[id(node)] = node
-    opsets = tuple(graph.opset_imports.items())
     parts = []
     for node in inside.values():
         outputs = tuple(v for v in node.outputs if _read_outside(v, inside))
         if not outputs:
             continue
         nodes, constants = _ancestry(node, inside)
-        part = ConstantPart(nodes, constants, outputs, opsets)
-        size = sum(_size(v) for v in outputs)
-        if size <= max(MAX_BYTES, part.bytes_read):
-            parts.append(part)
+        parts.append(ConstantPart(nodes, constants, outputs, tuple(opsets.items())))
     return parts
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx_ir as ir
 
+from rooftune.analysis.tensors import TensorTable
 from rooftune.graph.constants import constant_tensor
 from rooftune.graph.model import Model
 from rooftune.graph.repair import Repair
 from rooftune.graph.text import node_line
 from rooftune.rewrite.builder import Builder, NotFinite
-from rooftune.rewrite.journal import Applied, Journal
+from rooftune.rewrite.journal import Applied, Journal, Refused
 from rooftune.rewrite.match import Match, label_of
 from rooftune.rewrite.names import Names
 from rooftune.rewrite.price import Price, Target, price_of
@@ -20,7 +22,7 @@ from rooftune.rewrite.rule import Rule
 from rooftune.rewrite.sweep import Evaluate
 from rooftune.verdicts import Refusal
 
-__all__ = ["Workplace", "commit", "remove_unread", "replace_by_constant"]
+__all__ = ["Workplace", "commit", "graphs_of", "remove_unread", "replace_by_constant", "stand_in", "take_out", "unread"]
 
 
 class Workplace:
@@ -33,10 +35,12 @@ class Workplace:
         self.names = Names(self.ir)
         self.journal = Journal()
         self.standing: dict[str, ir.Value] = {}  # what took the place of a value, by its old name
+        self.refused: dict[tuple[str, int], tuple[ir.Node, Refused]] = {}  # of this round, by rule and node
         self.repair = Repair(self.ir.opset_imports, self.ir.functions, {})
         self._in_functions = {id(graph) for f in self.ir.functions.values() for graph in (f.graph, *f.subgraphs())}
         for node in self.all_nodes():
             for value in node.outputs:
+                _type_constant(value)
                 self.repair.allow(value)
         for value in self.ir.graph.inputs:
             self.repair.allow(value)
@@ -47,12 +51,44 @@ class Workplace:
         for function in self.ir.functions.values():
             yield from function.all_nodes()
 
+    def ruled_nodes(self) -> Iterator[ir.Node]:
+        """The nodes that rules may change: they write operators of the model's operator set."""
+        yield from self.ir.graph.all_nodes()
+        for function in self.ir.functions.values():
+            imports = function.opset_imports
+            if imports.get("", imports.get("ai.onnx", self.opset)) == self.opset:
+                yield from function.all_nodes()
+
     def in_function(self, node: ir.Node) -> bool:
         """True for nodes below a model-local function, where there are no initialisers."""
         return id(node.graph) in self._in_functions
 
     def price(self, nodes: Sequence[ir.Node]) -> Price:
         return price_of(nodes, self.model, self.target)
+
+    def prices(self, nodes: Sequence[ir.Node]) -> list[Price]:
+        """The price of each of these nodes alone; what the graph computes from constants alone costs nothing."""
+        if not nodes:
+            return []
+        table = TensorTable(self.model)
+        for node in self.all_nodes():  # it can only tell when the makers were asked first
+            table.is_folded(node)
+        return [price_of([node], self.model, self.target, table) for node in nodes]
+
+    def refuse(self, rule: str, node: ir.Node, why: Refusal) -> None:
+        """Write down why a rule or a sweep left something as it is; it stands until the next round."""
+        self.refused[rule, id(node)] = (node, Refused(rule, why.at or label_of(node), why.reason))
+
+    def refusals(self) -> list[Refused]:
+        """The refusals of the last round at nodes that are still there."""
+        return [entry for node, entry in self.refused.values() if node.graph is not None]
+
+
+def _type_constant(value: ir.Value) -> None:
+    """Give a constant its type where nobody did: in functions, whose values have none."""
+    tensor = constant_tensor(value) if value.type is None else None
+    if tensor is not None:
+        value.type, value.shape = ir.TensorType(tensor.dtype), tensor.shape
 
 
 def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
@@ -88,27 +124,30 @@ def commit(place: Workplace, rule: Rule, m: Match) -> list[ir.Value] | Refusal:
         if replacement is not None:
             if old.name:
                 place.standing[old.name] = replacement
-            _stand_in(old, replacement, fresh=any(replacement is v for n in new.nodes for v in n.outputs))
+            stand_in(old, replacement, fresh=any(replacement is v for n in new.nodes for v in n.outputs))
             around.append(replacement)
     removed = remove_unread([m.root, *m.nodes[1:]])
     place.journal.applied.append(
         Applied(
-            rule=rule.name,
-            node=label_of(m.root),
-            removed=tuple(label_of(n) for n in removed),
-            added=tuple(label_of(n) for n in new.nodes),
-            before=shown,
-            after=tuple(node_line(n) for n in new.nodes),
-            flops_delta=_delta(before.flops, after.flops),
-            bytes_delta=_delta(before.bytes, after.bytes),
-            seconds_delta=_delta(before.seconds, after.seconds),
+            rule.name,
+            label_of(m.root),
+            tuple(label_of(n) for n in removed),
+            tuple(label_of(n) for n in new.nodes),
+            shown,
+            tuple(node_line(n) for n in new.nodes),
+            *(after - before),
         )
     )
     return [*around, *(v for n in new.nodes for v in (*n.inputs, *n.outputs) if v is not None)]
 
 
-def replace_by_constant(place: Workplace, rule: str, value: ir.Value, tensor: ir.TensorProtocol) -> Applied:
-    """Let an initialiser take the place of a computed value."""
+def replace_by_constant(
+    place: Workplace, rule: str, value: ir.Value, tensor: ir.TensorProtocol, *, free: bool = False
+) -> Applied:
+    """Let an initialiser take the place of a computed value.
+
+    free  it depends on constants alone: engines compute it when the model is loaded, so that nothing is saved
+    """
     node = value.producer()
     assert node is not None
     name = place.names.value(value.name or "constant")
@@ -119,39 +158,69 @@ def replace_by_constant(place: Workplace, rule: str, value: ir.Value, tensor: ir
     value.replace_all_uses_with(constant)
     place.standing[value.name or ""] = constant
     label, shown = label_of(node), node_line(node)
-    removed = remove_unread([node])
-    return Applied(rule, label, removed=tuple(label_of(n) for n in removed), before=(shown,))
+    going = unread([node])
+    nothing = place.price([])
+    saved = nothing - (nothing if free else place.price(going[::-1]))
+    take_out(going)
+    return Applied(rule, label, tuple(label_of(n) for n in going), (), (shown,), (), *saved)
 
 
 def remove_unread(nodes: Sequence[ir.Node]) -> list[ir.Node]:
     """Take out those of these nodes that nobody reads, and whatever only they had read; what was taken out."""
-    removed: list[ir.Node] = []
-    waiting = list(nodes)
+    going = unread(nodes)
+    take_out(going)
+    return going
+
+
+def unread(nodes: Iterable[ir.Node]) -> list[ir.Node]:
+    """Those of these nodes that nobody reads, and whatever only they read, readers before makers."""
+    found: list[ir.Node] = []
+    counted: set[int] = set()  # nodes that go, and the nodes inside them
+    reads: Counter[int] = Counter()  # how often a value is read by them
+    waiting = deque(nodes)
     while waiting:
-        node = waiting.pop(0)
-        graph = node.graph
-        if graph is None or any(v.uses() or v.is_graph_output() for v in node.outputs):
+        node = waiting.popleft()
+        if node.graph is None or id(node) in counted:
             continue
-        makers = [v.producer() for v in node.inputs if v is not None]
+        if any(v.is_graph_output() or len(v.uses()) > reads[id(v)] for v in node.outputs):
+            continue
+        found.append(node)
+        for reader in (node, *_nodes_inside(node)):
+            if id(reader) in counted:
+                continue
+            counted.add(id(reader))
+            for value in reader.inputs:
+                maker = None if value is None else value.producer()
+                if maker is not None:
+                    reads[id(value)] += 1
+                    waiting.append(maker)
+    return found
+
+
+def take_out(nodes: Iterable[ir.Node]) -> None:
+    """Remove nodes that nobody reads, given readers before makers."""
+    for node in nodes:
         for inner in _nodes_inside(node):
-            makers += [v.producer() for v in inner.inputs if v is not None]
             for place in range(len(inner.inputs)):
                 inner.replace_input_with(place, None)
-        graph.remove(node, safe=True)
-        removed.append(node)
-        waiting += [m for m in makers if m is not None and m.graph is not None]
-    return removed
+        assert node.graph is not None
+        node.graph.remove(node, safe=True)
 
 
-def _nodes_inside(node: ir.Node) -> Iterator[ir.Node]:
+def graphs_of(node: ir.Node) -> Iterator[ir.Graph]:
+    """The graphs that a node holds: branches, the body of a loop."""
     for attribute in node.attributes.values():
         if attribute.is_ref():
             continue
         if attribute.type == ir.AttributeType.GRAPH:
-            yield from attribute.as_graph().all_nodes()
+            yield attribute.as_graph()
         elif attribute.type == ir.AttributeType.GRAPHS:
-            for graph in attribute.as_graphs():
-                yield from graph.all_nodes()
+            yield from attribute.as_graphs()
+
+
+def _nodes_inside(node: ir.Node) -> Iterator[ir.Node]:
+    for graph in graphs_of(node):
+        yield from graph.all_nodes()
 
 
 def _goes_with(node: ir.Node, m: Match) -> bool:
@@ -215,7 +284,7 @@ def _place_constants(place: Workplace, new: Builder, root: ir.Node) -> None:
     new.nodes[:0] = made
 
 
-def _stand_in(old: ir.Value, value: ir.Value, *, fresh: bool) -> None:
+def stand_in(old: ir.Value, value: ir.Value, *, fresh: bool) -> None:
     """Let `value` take the place of `old` everywhere; it takes the name too where people know it."""
     is_output = old.is_graph_output()
     name = old.name
@@ -227,10 +296,6 @@ def _stand_in(old: ir.Value, value: ir.Value, *, fresh: bool) -> None:
         if is_output:
             value.shape = old.shape if old.shape is not None else value.shape
             value.type = old.type or value.type
-
-
-def _delta(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
 
 
 def _not_cheaper(before: Price, after: Price) -> str:

@@ -12,8 +12,9 @@ from rooftune.graph.collector import collector_at_rest
 from rooftune.graph.constants import is_constant
 from rooftune.graph.model import Model
 from rooftune.graph.shapes import infer
+from rooftune.rewrite.copying import copy_of
 from rooftune.rewrite.edit import Workplace, commit
-from rooftune.rewrite.journal import Journal, Refused
+from rooftune.rewrite.journal import Journal
 from rooftune.rewrite.match import Match, label_of
 from rooftune.rewrite.price import Target
 from rooftune.rewrite.rule import Rule
@@ -57,7 +58,7 @@ def rewrite(
     evaluate  computes constant parts of the graph that are too odd for NumPy; None leaves them
     The weights stay where they are: folded ones are worked out when the result is written.
     """
-    copy = model.edited(model.ir.clone())
+    copy = model.edited(copy_of(model.ir))
     _fix_defaults(copy.ir)
     defaults = _set_defaults_aside(copy.ir)
     place = Workplace(copy, target, evaluate)
@@ -66,15 +67,16 @@ def rewrite(
     run = _Run(place, rules)
     for _ in range(MAX_ROUNDS):
         before = len(place.journal.applied)
+        place.refused.clear()
         for sweep in sweeps:
             place.journal.applied += sweep.run(place)
-        run.to_fixpoint(place.all_nodes())
+        run.to_fixpoint(place.ruled_nodes())
         update(f"{len(place.journal.applied)} changes")
         if len(place.journal.applied) == before:
             break
     else:
         place.journal.notes.append(f"stopped after {MAX_ROUNDS} rounds, though there was more to do")
-    place.journal.refused = run.refusals()
+    place.journal.refused = place.refusals()
     place.journal.notes += _put_back(copy.ir, defaults)
     used = {a.rule for a in place.journal.applied}
     exactness = max((s.exactness for s in steps if s.name in used), key=_looseness, default=Exactness.BITWISE)
@@ -157,7 +159,7 @@ def _looseness(exactness: Exactness) -> float:
 
 
 class _Run:
-    """The work list and what was refused on the way."""
+    """The work list."""
 
     def __init__(self, place: Workplace, rules: Sequence[Rule]) -> None:
         self.place = place
@@ -165,11 +167,6 @@ class _Run:
         for rule in rules:
             for op in sorted(rule.roots):
                 self.by_op.setdefault(op, []).append(rule)
-        self.refused: dict[tuple[str, int], tuple[ir.Node, Refused]] = {}
-
-    def refusals(self) -> list[Refused]:
-        """Refusals at nodes that are still there."""
-        return [entry for node, entry in self.refused.values() if node.graph is not None]
 
     def to_fixpoint(self, nodes: Iterable[ir.Node]) -> None:
         """Apply rules at these nodes and wherever a change reaches, until nothing applies."""
@@ -196,8 +193,7 @@ class _Run:
 
     def attempt(self, rule: Rule, node: ir.Node) -> list[ir.Value] | None:
         """Apply a rule at a node; the values whose surroundings changed, or None where it was not applied."""
-        key = (rule.name, id(node))
-        self.refused.pop(key, None)
+        self.place.refused.pop((rule.name, id(node)), None)
         match = rule.find(node)
         if match is None:
             return None
@@ -208,7 +204,7 @@ class _Run:
                 return done
             outcome = done
         if outcome is not None:
-            self.refused[key] = (node, Refused(rule.name, outcome.at or label_of(node), outcome.reason))
+            self.place.refuse(rule.name, node, outcome)
         return None
 
 

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import onnx_ir as ir
 
-__all__ = ["Names"]
+__all__ = ["Names", "NamesInUse"]
+
+
+class NamesInUse:
+    """How many values and nodes of a model have each name, its graphs within graphs and its functions included."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self.values: Counter[str] = Counter()
+        self.nodes: Counter[str] = Counter()
+        owners: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+        for owner in owners:
+            for graph in (owner, *owner.subgraphs()):
+                self.values.update(v.name for v in graph.inputs if v.name)
+                if isinstance(graph, ir.Graph):
+                    self.values.update(list(graph.initializers))
+                self._count(graph, 1)
+
+    def forget(self, graph: ir.Graph) -> None:
+        """Leave out a graph without inputs that goes, with the graphs inside it."""
+        for part in (graph, *graph.subgraphs()):
+            self.values.subtract(v.name for v in part.inputs if v.name)
+            self.values.subtract(list(part.initializers))
+            self._count(part, -1)
+
+    def _count(self, nodes: Iterable[ir.Node], sign: int) -> None:
+        for node in nodes:
+            for value in node.outputs:
+                if value.name:
+                    self.values[value.name] += sign
+            if node.name:
+                self.nodes[node.name] += sign
 
 
 class Names:
     """Gives new names; a name is never given twice."""
 
     def __init__(self, model: ir.Model) -> None:
-        self._values: set[str] = set()
-        self._nodes: set[str] = set()
+        used = NamesInUse(model)
+        self._values, self._nodes = set(used.values), set(used.nodes)
         self._next: dict[str, int] = {}
-        owners: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
-        for owner in owners:
-            self._take(owner)
-            for graph in owner.subgraphs():
-                self._take(graph)
-
-    def _take(self, graph: ir.Graph | ir.Function) -> None:
-        self._values.update(v.name for v in graph.inputs if v.name)
-        if isinstance(graph, ir.Graph):
-            self._values.update(graph.initializers)
-        for node in graph:
-            self._values.update(v.name for v in node.outputs if v.name)
-            if node.name:
-                self._nodes.add(node.name)
 
     def value(self, stem: str) -> str:
         """A new name for a value: the stem with a number behind it."""

@@ -18,13 +18,16 @@ Step = Rule | Sweep
 ORDER: tuple[str, ...] = (
     # sweeps over whole graphs
     "lift_constants",
+    "inline_decided_if",
     "fold_shapes",
     "fold_constants",
     "merge_duplicate_initialisers",
     "eliminate_common_subexpressions",
     "remove_dead_nodes",
+    "merge_slices_into_split",
     "push_transpose_down",
     "route_channels",
+    "move_view_before_split",
     # what does nothing
     "remove_noop_identity",
     "remove_noop_dropout",

@@ -47,15 +47,24 @@ class Price:
                 return mine < its
         return self.nodes < other.nodes
 
+    def __sub__(self, other: Price) -> tuple[float | None, float | None, float | None]:
+        """FLOPs, bytes and seconds that this costs more, in the order of the journal; None where one is not known."""
+        pairs = ((self.flops, other.flops), (self.bytes, other.bytes), (self.seconds, other.seconds))
+        flops, size, seconds = [None if a is None or b is None else a - b for a, b in pairs]
+        return flops, size, seconds
+
     @property
     def _nominal(self) -> float | None:
         """FLOPs, a byte counting as ten: the ridge of many machines, for when none is named."""
         return None if self.flops is None or self.bytes is None else self.flops + 10 * self.bytes
 
 
-def price_of(nodes: Sequence[ir.Node], model: Model, target: Target | None) -> Price:
-    """Price of nodes in running order, as if nothing else ran; without a target no time is predicted."""
-    table = TensorTable(model)
+def price_of(nodes: Sequence[ir.Node], model: Model, target: Target | None, table: TensorTable | None = None) -> Price:
+    """Price of nodes in running order, as if nothing else ran; without a target no time is predicted.
+
+    table  what is known of the tensors, where several prices of one unchanged graph are asked for
+    """
+    table = table or TensorTable(model)
     works = [node_work(node, table) for node in nodes]
     known = [w.work for w in works if isinstance(w.work, Work)]
     complete = len(known) == len(works)

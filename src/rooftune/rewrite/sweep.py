@@ -42,4 +42,4 @@ class Sweep(ABC):
 
     @abstractmethod
     def run(self, place: Workplace) -> list[Applied]:
-        """Rewrite the model in place once; what was done."""
+        """Rewrite the model in place once; what was done. `place.refuse` says why something was left."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
+import onnx_ir as ir
 from onnx_ir.passes.common import CommonSubexpressionEliminationPass
 
 from rooftune.rewrite.edit import Workplace
@@ -10,12 +13,26 @@ from rooftune.rewrite.passes import run_pass
 from rooftune.rewrite.rule import Example
 from rooftune.rewrite.sweep import Sweep
 
+_DRAWS = frozenset({"Bernoulli", "Dropout"})
+"""Operators that draw anew each time and that the pass does not know as such."""
+_APART = "rooftune_apart"
+
 
 class EliminateCommonSubexpressions(Sweep):
     """Let nodes that compute the same from the same inputs be one node."""
 
     def run(self, place: Workplace) -> list[Applied]:
-        return run_pass(place, self.name, CommonSubexpressionEliminationPass())
+        twins = [_perhaps_twins(graph) for graph in (place.ir.graph, *place.ir.graph.subgraphs())]
+        inside = [graph for graph, found in zip(place.ir.graph.subgraphs(), twins[1:], strict=True) if found]
+        may_go = list(chain(*twins))
+        draws = [node for node in may_go if node.op_type in _DRAWS]
+        for number, node in enumerate(draws):
+            node.attributes[_APART] = ir.AttrInt64(_APART, number)
+        try:
+            return run_pass(place, self.name, CommonSubexpressionEliminationPass(), may_go=may_go, inside=inside)
+        finally:
+            for node in draws:
+                node.attributes.pop(_APART, None)
 
     examples = (
         Example(
@@ -24,3 +41,17 @@ class EliminateCommonSubexpressions(Sweep):
             "a = Relu(x)\ny = Add(a, a)",
         ),
     )
+
+
+def _perhaps_twins(graph: ir.Graph) -> list[ir.Node]:
+    """Nodes that an earlier one may stand in for: the same operator on the same inputs, whatever the attributes."""
+    first: dict[tuple[object, ...], ir.Node] = {}
+    stands_for: dict[int, int] = {}
+    found = []
+    for node in graph:
+        read = [stands_for.get(id(v), id(v)) for v in node.inputs]
+        twin = first.setdefault((node.op_identifier(), len(node.outputs), *read), node)
+        if twin is not node:
+            found.append(node)
+            stands_for.update(zip(map(id, node.outputs), map(id, twin.outputs)))
+    return found

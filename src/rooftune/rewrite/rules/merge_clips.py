@@ -34,12 +34,13 @@ class MergeClips(Rule):
         inner = bounds_of(found.inner) if outer[0] is found.inner.outputs[0] else None
         if inner is None:
             return None
-        return Match(node, {**found.found, "x": inner[0], "bounds": within(inner[1], outer[1])}, found.nodes)
+        known = {"x": inner[0], "bounds": within(inner[1], outer[1]), "dtype": node.outputs[0].dtype}
+        return Match(node, {**found.found, **known}, found.nodes)
 
     def replace(self, m: Match, new: Builder) -> Replacement:
         made = write_bounds(new, m.x, m.bounds)
         if made is None:
-            return Refusal(f"no operator of operator set {new.opset} has both bounds for {m.x.dtype.name.lower()}")
+            return Refusal(f"no operator of operator set {new.opset} has both bounds for {m.dtype.name.lower()}")
         return made
 
     examples = (

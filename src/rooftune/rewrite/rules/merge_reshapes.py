@@ -18,6 +18,7 @@ class MergeReshapes(Rule):
 
     pattern = ()
     exactness = Exactness.BITWISE
+    since = 5
 
     @property
     def roots(self) -> frozenset[tuple[str, str]]:

@@ -25,6 +25,7 @@ class MergeViewsAroundTranspose(Rule):
 
     pattern = ()
     exactness = Exactness.BITWISE
+    since = 5
 
     @property
     def roots(self) -> frozenset[tuple[str, str]]:

@@ -142,13 +142,11 @@ class _Move:
         return Applied(
             rule,
             label_of(self.region[0][0]),
-            removed=tuple(label_of(n) for n in self.removed),
-            added=tuple(label_of(n) for n in self.added),
-            before=shown,
-            after=tuple(node_line(n) for n in remaining),
-            flops_delta=None if price.flops is None or after.flops is None else after.flops - price.flops,
-            bytes_delta=None if price.bytes is None or after.bytes is None else after.bytes - price.bytes,
-            seconds_delta=None if price.seconds is None or after.seconds is None else after.seconds - price.seconds,
+            tuple(label_of(n) for n in self.removed),
+            tuple(label_of(n) for n in self.added),
+            shown,
+            tuple(node_line(n) for n in remaining),
+            *(after - price),
         )
 
     def _inputs(self, node: ir.Node, how: Moved) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from onnx_ir.passes.common import RemoveUnusedFunctionsPass, RemoveUnusedNodesPass
 
-from rooftune.rewrite.edit import Workplace
+from rooftune.graph.text import node_line
+from rooftune.rewrite.edit import Workplace, take_out, unread
 from rooftune.rewrite.journal import Applied
+from rooftune.rewrite.match import label_of
 from rooftune.rewrite.passes import run_pass
 from rooftune.rewrite.rule import Example
 from rooftune.rewrite.sweep import Sweep
@@ -15,7 +17,14 @@ class RemoveDeadNodes(Sweep):
     """Remove nodes and initialisers that no output depends on."""
 
     def run(self, place: Workplace) -> list[Applied]:
-        found = run_pass(place, self.name, RemoveUnusedNodesPass())
+        going = unread(place.all_nodes())[::-1]
+        nothing = place.price([])
+        found = [
+            Applied(self.name, label_of(node), (label_of(node),), (), (node_line(node),), (), *(nothing - price))
+            for node, price in zip(going, place.prices(going), strict=True)
+        ]
+        take_out(going[::-1])
+        found += run_pass(place, self.name, RemoveUnusedNodesPass())  # weights, and outputs that may be absent
         if place.ir.functions:
             found += run_pass(place, self.name, RemoveUnusedFunctionsPass())  # type: ignore[no-untyped-call]
         return found

@@ -25,7 +25,8 @@ class ReplaceMinMaxByClip(Rule):
         inner = bounds_of(found.inner) if outer[0] is found.inner.outputs[0] else None
         if inner is None:
             return None
-        return Match(node, {**found.found, "x": inner[0], "bounds": (inner[1], outer[1])}, found.nodes)
+        known = {"x": inner[0], "bounds": (inner[1], outer[1]), "dtype": node.outputs[0].dtype}
+        return Match(node, {**found.found, **known}, found.nodes)
 
     def guard(self, m: Match) -> Refusal | None:
         inner, outer = m.bounds
@@ -33,8 +34,8 @@ class ReplaceMinMaxByClip(Rule):
         return Refusal(f"the lower bound {low:g} is above the upper one {high:g}") if low > high else None
 
     def replace(self, m: Match, new: Builder) -> Replacement:
-        if not can_be_clipped(m.x.dtype, new.opset):
-            return Refusal(f"Clip of operator set {new.opset} does not take {m.x.dtype.name.lower()}")
+        if not can_be_clipped(m.dtype, new.opset):
+            return Refusal(f"Clip of operator set {new.opset} does not take {m.dtype.name.lower()}")
         made = write_bounds(new, m.x, within(*m.bounds))
         return made if made is not None else Refusal("neither bound is a number")
 

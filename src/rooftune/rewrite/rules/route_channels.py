@@ -23,7 +23,7 @@ from rooftune.rewrite.match import SMALL, label_of
 from rooftune.rewrite.routing import Piece, Region, Way, regions, shortest_way
 from rooftune.rewrite.rule import Example
 from rooftune.rewrite.sweep import Sweep
-from rooftune.verdicts import Exactness
+from rooftune.verdicts import Exactness, Refusal
 
 Order = NDArray[np.int64]
 
@@ -46,8 +46,14 @@ class RouteChannels(Sweep):
                 before = len(found)
                 for region in list(regions(graph)):
                     way = shortest_way(region) if _stands(region) else None
-                    if way is not None and not _shares_weights(region):
+                    if way is None:
+                        continue
+                    shared = _shared_weight(region)
+                    if shared is None:
                         found.append(_Rerouting(place, graph, region, way).applied(self.name))
+                        continue
+                    why = Refusal(f"the weight {shared.name} is shared and would be stored twice")
+                    place.refuse(self.name, region.nodes[0], why)
         return found
 
     examples = (
@@ -78,8 +84,8 @@ def _stands(region: Region) -> bool:
     return all(value.uses() for value in region.sources)
 
 
-def _shares_weights(region: Region) -> bool:
-    """True where a large weight that would have to be permuted has other readers."""
+def _shared_weight(region: Region) -> ir.Value | None:
+    """A large weight that would have to be permuted and has other readers."""
     convolutions = [behind(v)[1].producer() for v in region.sources]
     for value in region.ends:
         convolutions += [n for n, _ in value.uses()]
@@ -87,8 +93,8 @@ def _shares_weights(region: Region) -> bool:
         if node is None or not dense(node) or node.inputs[1] is None:
             continue
         if constant_tensor(node.inputs[1]).size > SMALL and len(node.inputs[1].uses()) > 1:
-            return True
-    return False
+            return node.inputs[1]
+    return None
 
 
 class _Rerouting:
@@ -134,13 +140,11 @@ class _Rerouting:
         return Applied(
             rule,
             label,
-            removed=tuple(label_of(n) for n in self.removed),
-            added=tuple(label_of(n) for n in self.added if n.graph is not None),
-            before=shown,
-            after=tuple(node_line(n) for n in routing),
-            flops_delta=0.0,
-            bytes_delta=None if before.bytes is None or after.bytes is None else after.bytes - before.bytes,
-            seconds_delta=None if before.seconds is None or after.seconds is None else after.seconds - before.seconds,
+            tuple(label_of(n) for n in self.removed),
+            tuple(label_of(n) for n in self.added if n.graph is not None),
+            shown,
+            tuple(node_line(n) for n in routing),
+            *(after - before),
         )
 
     def _put(self, new: Builder, *, after: ir.Node | None = None, before: ir.Node | None = None) -> None:

@@ -20,6 +20,7 @@ class TurnTransposeIntoReshape(Rule):
 
     pattern = ()
     exactness = Exactness.BITWISE
+    since = 5
 
     @property
     def roots(self) -> frozenset[tuple[str, str]]:

@@ -22,7 +22,17 @@ from rooftune.rewrite.rule import Rule
 from rooftune.rewrite.sweep import Evaluate
 from rooftune.verdicts import Refusal
 
-__all__ = ["Workplace", "commit", "graphs_of", "remove_unread", "replace_by_constant", "stand_in", "take_out", "unread"]
+__all__ = [
+    "Workplace",
+    "commit",
+    "exchange",
+    "graphs_of",
+    "remove_unread",
+    "replace_by_constant",
+    "stand_in",
+    "take_out",
+    "unread",
+]
 
 
 class Workplace:
@@ -163,6 +173,38 @@ def replace_by_constant(
     saved = nothing - (nothing if free else place.price(going[::-1]))
     take_out(going)
     return Applied(rule, label, tuple(label_of(n) for n in going), (), (shown,), (), *saved)
+
+
+def exchange(
+    place: Workplace, rule: str, new: Builder, old: Sequence[ir.Value], made: Sequence[ir.Value], going: list[ir.Node]
+) -> Applied:
+    """Put new nodes in before the builder's root; the values they make stand in for old ones, under their names.
+
+    going  nodes that nobody needs any more then
+    """
+    root = new.root
+    assert root.graph is not None
+    for before, value in zip(old, made, strict=True):
+        value.type, value.shape = before.type, before.shape
+    new.infer_types()
+    for constant in new.constants:
+        place.ir.graph.register_initializer(constant)
+    change = place.price(new.nodes) - place.price(going)
+    shown, label = tuple(node_line(n) for n in going), label_of(root)
+    root.graph.insert_before(root, new.nodes)
+    for before, value in zip(old, made, strict=True):
+        place.standing[before.name or ""] = value
+        stand_in(before, value, fresh=True)
+    removed, added = remove_unread(going), new.nodes
+    return Applied(
+        rule,
+        label,
+        tuple(label_of(n) for n in removed),
+        tuple(label_of(n) for n in added),
+        shown,
+        tuple(node_line(n) for n in added),
+        *change,
+    )
 
 
 def remove_unread(nodes: Sequence[ir.Node]) -> list[ir.Node]:

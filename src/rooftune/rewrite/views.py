@@ -11,7 +11,17 @@ from rooftune.graph.types import value_type
 from rooftune.ops import TensorType
 from rooftune.rewrite.builder import Builder
 
-__all__ = ["VIEWS", "dims_of", "only_reader", "producer_of", "same_shape", "squeezed", "unsqueezed", "view_target"]
+__all__ = [
+    "VIEWS",
+    "dims_of",
+    "only_reader",
+    "parted",
+    "producer_of",
+    "same_shape",
+    "squeezed",
+    "unsqueezed",
+    "view_target",
+]
 
 VIEWS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 
@@ -63,6 +73,13 @@ def squeezed(new: Builder, x: ir.Value, axes: Sequence[int]) -> ir.Value:
 def unsqueezed(new: Builder, x: ir.Value, axes: Sequence[int]) -> ir.Value:
     """Unsqueeze, with the axes where the operator set wants them."""
     return _with_axes(new, "Unsqueeze", x, axes)
+
+
+def parted(new: Builder, x: ir.Value, axis: int, sizes: Sequence[int]) -> tuple[ir.Value, ...]:
+    """The outputs of a Split, with the sizes where the operator set wants them."""
+    if new.opset >= 13:
+        return new.node("Split", [x, new.integers(sizes)], outputs=len(sizes), axis=axis)
+    return new.node("Split", [x], outputs=len(sizes), axis=axis, split=list(sizes))
 
 
 def _with_axes(new: Builder, op: str, x: ir.Value, axes: Sequence[int]) -> ir.Value:

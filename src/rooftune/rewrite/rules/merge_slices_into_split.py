@@ -8,15 +8,14 @@ import onnx_ir as ir
 
 from rooftune.graph.constants import constant_of
 from rooftune.graph.small_values import SmallValues
-from rooftune.graph.text import node_line
 from rooftune.rewrite.builder import Builder
-from rooftune.rewrite.edit import Workplace, remove_unread, stand_in
+from rooftune.rewrite.edit import Workplace, exchange
 from rooftune.rewrite.journal import Applied
-from rooftune.rewrite.match import attribute, label_of
+from rooftune.rewrite.match import attribute
 from rooftune.rewrite.quantisation import dequantized
 from rooftune.rewrite.rule import Example
 from rooftune.rewrite.sweep import Sweep
-from rooftune.rewrite.views import dims_of
+from rooftune.rewrite.views import dims_of, parted
 from rooftune.verdicts import Exactness, Refusal
 
 Range = tuple[int, int]
@@ -108,45 +107,6 @@ class MergeSlicesIntoSplit(Sweep):
             d = Slice(w, #, #)
             e, f = Split<axis=0>(v, #)""",
         ),
-    )
-
-
-def parted(new: Builder, x: ir.Value, axis: int, sizes: Sequence[int]) -> tuple[ir.Value, ...]:
-    """The outputs of a Split, with the sizes where the operator set wants them."""
-    if new.opset >= 13:
-        return new.node("Split", [x, new.integers(sizes)], outputs=len(sizes), axis=axis)
-    return new.node("Split", [x], outputs=len(sizes), axis=axis, split=list(sizes))
-
-
-def exchange(
-    place: Workplace, rule: str, new: Builder, old: Sequence[ir.Value], made: Sequence[ir.Value], going: list[ir.Node]
-) -> Applied:
-    """Put new nodes in before the builder's root; the values they make stand in for old ones, under their names.
-
-    going  nodes that nobody needs any more then
-    """
-    root = new.root
-    assert root.graph is not None
-    for before, value in zip(old, made, strict=True):
-        value.type, value.shape = before.type, before.shape
-    new.infer_types()
-    for constant in new.constants:
-        place.ir.graph.register_initializer(constant)
-    change = place.price(new.nodes) - place.price(going)
-    shown, label = tuple(node_line(n) for n in going), label_of(root)
-    root.graph.insert_before(root, new.nodes)
-    for before, value in zip(old, made, strict=True):
-        place.standing[before.name or ""] = value
-        stand_in(before, value, fresh=True)
-    removed, added = remove_unread(going), new.nodes
-    return Applied(
-        rule,
-        label,
-        tuple(label_of(n) for n in removed),
-        tuple(label_of(n) for n in added),
-        shown,
-        tuple(node_line(n) for n in added),
-        *change,
     )
 
 

@@ -13,20 +13,19 @@ from rooftune.graph.types import ir_dim
 from rooftune.rewrite.axes import axes_of
 from rooftune.rewrite.builder import Builder
 from rooftune.rewrite.channels import shuffle_at
-from rooftune.rewrite.edit import Workplace
+from rooftune.rewrite.edit import Workplace, exchange
 from rooftune.rewrite.journal import Applied
 from rooftune.rewrite.match import Match, attribute
 from rooftune.rewrite.noop import sizes_known
 from rooftune.rewrite.rule import Example, Rule
 from rooftune.rewrite.rules.merge_reshapes import MergeReshapes
-from rooftune.rewrite.rules.merge_slices_into_split import exchange, parted
 from rooftune.rewrite.rules.merge_squeeze_unsqueeze import MergeSqueezeUnsqueeze
 from rooftune.rewrite.rules.merge_transposes import MergeTransposes
 from rooftune.rewrite.rules.merge_views_around_transpose import MergeViewsAroundTranspose
 from rooftune.rewrite.rules.remove_split_concat_pair import RemoveSplitConcatPair
 from rooftune.rewrite.rules.turn_transpose_into_reshape import TurnTransposeIntoReshape
 from rooftune.rewrite.sweep import Sweep
-from rooftune.rewrite.views import VIEWS, dims_of, only_reader, squeezed, unsqueezed, view_target
+from rooftune.rewrite.views import VIEWS, dims_of, only_reader, parted, squeezed, unsqueezed, view_target
 from rooftune.verdicts import Exactness, Refusal
 
 Dims = tuple[Any, ...]

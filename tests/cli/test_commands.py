@@ -17,7 +17,19 @@ from rooftune.machine.spec import Machine
 from .running import InProcess, shell
 
 XEON = ("--machine", "intel-xeon-platinum-8480plus")
-COMMANDS = ("analyze", "compare", "doctor", "gpu", "machine", "optimize", "profile", "report", "rewrite", "rules")
+COMMANDS = (
+    "analyze",
+    "compare",
+    "compile",
+    "doctor",
+    "gpu",
+    "machine",
+    "optimize",
+    "profile",
+    "report",
+    "rewrite",
+    "rules",
+)
 
 
 def test_analyze_prints_the_promised_keys(conv_net: Path, host: Machine) -> None:

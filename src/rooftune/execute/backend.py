@@ -18,6 +18,7 @@ from rooftune.verdicts import Refusal
 
 if TYPE_CHECKING:
     from rooftune.execute.profile import Profile
+    from rooftune.graph.model import Model
 
 __all__ = [
     "OBJECTIVES",
@@ -131,12 +132,21 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def peer(self) -> bool:
+        """True for what users have without us: baselines are chosen among these."""
+        ...
+
     def available(self) -> Refusal | None:
         """None when it can run here; else why not, and what to install."""
         ...
 
     def version(self) -> str:
         """The engine's version, `""` when it is absent."""
+        ...
+
+    def refuses(self, model: Model) -> Refusal | None:
+        """Why racing this backend on a model says nothing, such as that another engine would run it; None mostly."""
         ...
 
     def default(self, threads: int, objective: str = "latency") -> Candidate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,13 +75,13 @@ def choose(job: Job, variants: Sequence[Variant], progress: Progress) -> Choice:
     path = variants[0].path
     with progress.stage("running the reference"):
         reference = _reference(job, path)
-    entries, defaults = _entries(job, variants)
+    entries, defaults, baselines = _entries(job, variants)
     with progress.stage(f"measuring {len(entries)} candidates"):
         ranking = rank(
             entries,
             job.samples[0],
             budget_seconds=job.budget * (1 - _RACE_SHARE),
-            keep=range(defaults * len(variants)),
+            keep=range(defaults),
             progress=progress,
         )
     if ranking.best is None:
@@ -91,7 +91,7 @@ def choose(job: Job, variants: Sequence[Variant], progress: Progress) -> Choice:
     for index in ranking.finalists:
         with progress.stage(f"verifying {entries[index].name}"):
             checks[index] = _verified(job, entries[index], reference)
-    baseline, best = _places(ranking, checks, defaults)
+    baseline, best = _places(ranking, checks, baselines)
     racing = [entries[i] for i in dict.fromkeys((baseline, best))]
     with progress.stage(f"racing {entries[best].name} against the baseline"):
         after = race(racing, job.samples[0], budget_seconds=job.budget * _RACE_SHARE, progress=progress)
@@ -100,8 +100,8 @@ def choose(job: Job, variants: Sequence[Variant], progress: Progress) -> Choice:
     return Choice(entries, ranking, checks, baseline, best, after, ratio, reason)
 
 
-def _entries(job: Job, variants: Sequence[Variant]) -> tuple[list[Entry], int]:
-    """All candidates on all variants, and how many defaults there are per variant.
+def _entries(job: Job, variants: Sequence[Variant]) -> tuple[list[Entry], int, Collection[int]]:
+    """All candidates on all variants, how many of the first are defaults, and which may be the baseline.
 
     The defaults come first, those on the original before all others: whatever the budget, a baseline must be there,
     and what a variant gains is seen from defaults.
@@ -115,14 +115,16 @@ def _entries(job: Job, variants: Sequence[Variant]) -> tuple[list[Entry], int]:
             first, *rest = (Entry(candidate, variant.path, job.shapes, variant.name) for candidate in space)
             defaults.append(first)
             others += rest
-    return [*defaults, *others], len(job.backends)
+    peers = {backend.name for backend in job.backends if backend.peer} or {backend.name for backend in job.backends}
+    baselines = [i for i, e in enumerate(defaults[: len(job.backends)]) if e.candidate.backend in peers]
+    return [*defaults, *others], len(defaults), baselines
 
 
 def _has_branches(model: Model) -> bool:
     return any(len({id(n) for n, _ in v.uses()}) > 1 for node in model.ir.graph for v in node.outputs)
 
 
-def _places(ranking: Ranking, checks: Mapping[int, Verification], defaults: int) -> tuple[int, int]:
+def _places(ranking: Ranking, checks: Mapping[int, Verification], baselines: Collection[int]) -> tuple[int, int]:
     """Baseline and best among the finalists.
 
     Where no default is right the fastest that is right is both. Where nothing could be proven the fastest default
@@ -131,7 +133,7 @@ def _places(ranking: Ranking, checks: Mapping[int, Verification], defaults: int)
     seconds = {i: interval.median for i in ranking.finalists if (interval := ranking.standings[i].lap.seconds)}
     fastest = sorted(seconds, key=lambda i: seconds[i])
     right = [i for i in fastest if checks[i].passed]
-    by_default = [i for i in fastest if i < defaults]
+    by_default = [i for i in fastest if i in baselines]
     baseline = next(iter([i for i in by_default if i in right] or right or by_default or fastest))
     return baseline, right[0] if right else baseline
 

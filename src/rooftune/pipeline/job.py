@@ -76,6 +76,9 @@ def open_job(
     count = thread_count(threads)
     chosen, absent = _backends(backends)
     model, samples = open_with_samples(source, inputs, shapes=shapes, batch=batch, seed=seed)
+    if backends is None:
+        chosen, refusing = _willing(chosen, model)
+        absent = [*absent, *refusing]
     given = f"random, seed {seed}" if inputs is None else "arrays" if isinstance(inputs, Mapping) else str(inputs)
     bound = {name: tuple(int(d) for d in array.shape) for name, array in samples[0].items()}
     return Job(model, samples, given, bound, chosen, absent, count, objective, budget, seed)
@@ -90,3 +93,11 @@ def _backends(names: Sequence[str] | None) -> tuple[list[Backend], list[Refused]
     if not present:
         raise MissingDependency("no engine is installed", "pip install onnxruntime")
     return list(present.values()), [Refused(f"backend {name}", why.reason) for name, why in absent.items()]
+
+
+def _willing(backends: Sequence[Backend], model: Model) -> tuple[list[Backend], list[Refused]]:
+    """Those with something to say about a model; and the others, unless nobody else is there."""
+    asked = [(backend, backend.refuses(model)) for backend in backends]
+    willing = [backend for backend, why in asked if why is None]
+    refused = [Refused(f"backend {backend.name}", why.reason) for backend, why in asked if why is not None]
+    return (willing, refused) if willing else (list(backends), [])

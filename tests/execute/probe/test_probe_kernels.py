@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rooftune.compiler.machine_code import compile_code, emit_assembly, emit_object
 from rooftune.execute.probe import reference
 from rooftune.execute.probe.arithmetic import ArithmeticKernel, arithmetic_kernel
 from rooftune.execute.probe.clock import ADDITIONS_PER_TURN, after_turns, clock_text
 from rooftune.execute.probe.isa import AARCH64, INSTRUCTION_SETS, X86_64, available
-from rooftune.execute.probe.jit import compile_code, emit_assembly, emit_object
 from rooftune.execute.probe.memory import address_of, allocate
 from rooftune.execute.probe.streams import ARRAYS, PATTERNS, stream_kernel
 from rooftune.execute.probe.threads import Step, Team

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rooftune.compiler.machine_code import compile_code
 from rooftune.errors import InputError
 from rooftune.execute.probe import probe_host, trial
 from rooftune.execute.probe.bandwidths import Arrays, cache_shares, dram_array_bytes
 from rooftune.execute.probe.clock import after_turns, clock_text
-from rooftune.execute.probe.jit import compile_code
 from rooftune.execute.probe.measure import Sample, calibrate, combine, quickest, sample_in_turns, wall_seconds
 from rooftune.execute.probe.memory import address_of, allocate
 from rooftune.execute.probe.probe import thread_counts
@@ -71,7 +71,7 @@ def test_interrupt_ends_all_threads_and_is_raised() -> None:
 import threading, sys
 from rooftune.execute.probe.threads import Team, Step
 from rooftune.execute.probe.clock import clock_text
-from rooftune.execute.probe.jit import compile_code
+from rooftune.compiler.machine_code import compile_code
 import numpy as np
 cpus = {CPUS[:2]!r}
 chains = [np.array([1, 2], np.uint64) for _ in cpus]

@@ -17,6 +17,7 @@ from rooftune.verdicts import Refusal
 
 if TYPE_CHECKING:
     from rooftune.execute.profile import Profile
+    from rooftune.graph.model import Model
 
 __all__ = ["BACKEND", "OnnxRuntime", "reference_candidate"]
 
@@ -77,6 +78,7 @@ class OnnxRuntime:
     """The engine most models are deployed with; sessions run on the CPU execution provider only."""
 
     name = "onnxruntime"
+    peer = True
 
     def available(self) -> Refusal | None:
         if importlib.util.find_spec("onnxruntime") is None:
@@ -88,6 +90,9 @@ class OnnxRuntime:
             return importlib.metadata.version("onnxruntime")
         except importlib.metadata.PackageNotFoundError:
             return ""
+
+    def refuses(self, model: Model) -> Refusal | None:
+        return None
 
     def default(self, threads: int, objective: str = "latency") -> Candidate:
         return _candidate("all", threads, concurrency=threads if objective == "throughput" else 1)

@@ -17,6 +17,7 @@ from rooftune.verdicts import Refusal
 
 if TYPE_CHECKING:
     from rooftune.execute.profile import Profile
+    from rooftune.graph.model import Model
 
 __all__ = ["BACKEND", "OpenVino"]
 
@@ -37,6 +38,7 @@ class OpenVino:
     """Intel's engine; on other x86 and Arm CPUs it runs as well."""
 
     name = "openvino"
+    peer = True
 
     def available(self) -> Refusal | None:
         if importlib.util.find_spec("openvino") is None:
@@ -48,6 +50,9 @@ class OpenVino:
             return importlib.metadata.version("openvino")
         except importlib.metadata.PackageNotFoundError:
             return ""
+
+    def refuses(self, model: Model) -> Refusal | None:
+        return None
 
     def default(self, threads: int, objective: str = "latency") -> Candidate:
         if objective == "throughput":

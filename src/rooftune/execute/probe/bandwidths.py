@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftune.execute.probe.jit import compile_code
+from rooftune.compiler.machine_code import compile_code
 from rooftune.execute.probe.measure import WINDOW_SECONDS, Sample, calibrate, quickest, wall_seconds
 from rooftune.execute.probe.memory import address_of, allocate
 from rooftune.execute.probe.streams import ARRAYS, ARRAYS_MOVED, StreamKernel

@@ -6,7 +6,7 @@ import sys
 import time
 from functools import cache
 
-from rooftune.execute.probe.jit import Code, architecture, compile_code
+from rooftune.compiler.machine_code import Code, architecture, compile_code
 
 __all__ = ["STATE_BYTES", "STOP_OFFSET", "driver_code"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from rooftune.compiler.machine_code import Code, compile_code
 from rooftune.execute.probe import reference
 from rooftune.execute.probe.arithmetic import ArithmeticKernel
 from rooftune.execute.probe.clock import ADDITIONS_PER_TURN, clock_text
-from rooftune.execute.probe.jit import Code, compile_code
 from rooftune.execute.probe.measure import Sample, calibrate, wall_seconds
 from rooftune.execute.probe.memory import address_of, allocate
 from rooftune.execute.probe.threads import Step, Team

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from rooftune.compiler.machine_code import architecture, host_features
 from rooftune.execute.probe.arithmetic import ArithmeticKernel, arithmetic_kernel
 from rooftune.execute.probe.isa import VectorIsa, available
-from rooftune.execute.probe.jit import architecture, host_features
 from rooftune.execute.probe.streams import PATTERNS, StreamKernel, stream_kernel
 from rooftune.execute.probe.verify import verify_arithmetic, verify_clock, verify_stream
 

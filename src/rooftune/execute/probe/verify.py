@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rooftune.compiler.machine_code import compile_code
 from rooftune.execute.probe import reference, tiles
 from rooftune.execute.probe.arithmetic import ArithmeticKernel
 from rooftune.execute.probe.clock import after_turns, clock_text
 from rooftune.execute.probe.isa import VectorIsa
-from rooftune.execute.probe.jit import compile_code
 from rooftune.execute.probe.memory import address_of, allocate
 from rooftune.execute.probe.streams import ARGUMENT_BYTES, SUM_OFFSET, StreamKernel
 

@@ -1,0 +1,1 @@
+"""Models to machine code for the processor at hand."""

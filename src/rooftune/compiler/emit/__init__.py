@@ -1,0 +1,1 @@
+"""Writing LLVM's text form so that a kernel reads like its loops."""

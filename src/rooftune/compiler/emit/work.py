@@ -1,0 +1,43 @@
+"""What every kernel starts with: its parameters, and its thread's share of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rooftune.compiler.emit.function import Function, Index, Value
+from rooftune.compiler.target import Target
+
+__all__ = ["Phase", "begin", "jobs"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A function all threads run together, and what its pointers are; nobody goes on before all are done.
+
+    operands  names of values, `weights:NAME`, `input:NAME`, `output:NAME`, or `scratch`
+    scratch   floats every thread needs beside them, `shared` those that all need together
+    """
+
+    function: Function
+    operands: tuple[str, ...]
+    scratch: int = 0
+    shared: int = 0
+
+
+def begin(name: str, pointers: Sequence[str], target: Target) -> tuple[Function, dict[str, Value]]:
+    """A function `name(thread, threads, pointers ...)` and its pointers by name."""
+    parameters = [("thread", "i64"), ("threads", "i64"), *((p, "ptr") for p in pointers)]
+    code = Function(name, parameters, target.lanes, fused=target.fused)
+    return code, {p: code.parameter(p) for p in pointers}
+
+
+@contextmanager
+def jobs(code: Function, count: int) -> Iterator[Value]:
+    """Run the body for this thread's share of `count` jobs: neighbouring ones, so that neighbours meet in its cache."""
+    thread, threads = code.parameter("thread"), code.parameter("threads")
+    start: Index = thread * count // threads
+    end: Index = (thread + 1) * count // threads
+    with code.loop(start, end) as job:
+        yield job

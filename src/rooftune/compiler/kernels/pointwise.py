@@ -1,0 +1,53 @@
+"""Arithmetic on every number of a map that no convolution could take in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rooftune.compiler.emit.activation import activate
+from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.maps import Map
+from rooftune.compiler.operations import Floats, Pointwise
+from rooftune.compiler.target import Target
+
+__all__ = ["emit_pointwise", "pointwise_weights"]
+
+
+def pointwise_weights(op: Pointwise, scale: Floats | None, shift: Floats | None, y: Map) -> dict[str, Floats]:
+    """One factor and one addend per channel."""
+    found = {}
+    for name, given in (("scale", scale), ("shift", shift)):
+        if given is not None:
+            filled = np.zeros(y.blocks * y.block, np.float32)
+            filled[: y.channels] = given.reshape(-1)
+            found[name] = filled
+    return found
+
+
+def emit_pointwise(name: str, op: Pointwise, x: Map, other: Map | None, y: Map, target: Target) -> list[Phase]:
+    """One row of one block of channels is a job."""
+    constants = [what for what, given in (("scale", op.scale), ("shift", op.shift)) if given]
+    code, at = begin(name, ["x", *(["other"] if other is not None else []), *constants, "y"], target)
+    with jobs(code, y.images * y.blocks * y.height) as job:
+        image, within = job // (y.blocks * y.height), job % (y.blocks * y.height)
+        block, row = within // y.height, within % y.height
+        read = code.at(at["x"], image * x.image + block * x.plane + row * x.row + x.origin)
+        into = code.at(at["y"], image * y.image + block * y.plane + row * y.row + y.origin)
+        fixed = {what: code.load(at[what], block * y.block) for what in constants}
+        second = None
+        if other is not None:
+            line = 0 if op.spread else row * other.row
+            second = code.at(at["other"], image * other.image + block * other.plane + line + other.origin)
+        gate = code.load(second) if second is not None and op.spread else None
+        with code.loop(0, y.width) as column:
+            value = code.load(read, column * x.block)
+            if "scale" in fixed:
+                value = code.arithmetic("fmul", value, fixed["scale"])
+            if "shift" in fixed:
+                value = code.arithmetic("fadd", value, fixed["shift"])
+            if second is not None and other is not None:
+                with_this = gate if gate is not None else code.load(second, column * other.block)
+                value = code.arithmetic({"add": "fadd", "mul": "fmul"}[op.kind], value, with_this)
+            code.store(activate(code, value, op.activation), into, column * y.block)
+    given = (op.x, *((op.other,) if op.other else ()), *(f"weights:{op.y}.{what}" for what in constants), op.y)
+    return [Phase(code, given)]

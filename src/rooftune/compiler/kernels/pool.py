@@ -1,0 +1,87 @@
+"""Pooling: the largest number or the mean of every window, windows cut at the edges."""
+
+from __future__ import annotations
+
+import math
+
+from rooftune.compiler.emit.function import Function, Index, Value
+from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.maps import Map
+from rooftune.compiler.operations import Mean, Pool
+from rooftune.compiler.target import Target
+
+__all__ = ["emit_mean", "emit_pool"]
+
+
+def emit_pool(name: str, op: Pool, x: Map, y: Map, target: Target) -> list[Phase]:
+    """One row of one block of channels is a job."""
+    code, at = begin(name, ["x", "y"], target)
+    kind = f"<{y.block} x float>"
+    with jobs(code, y.images * y.blocks * y.height) as job:
+        image, within = job // (y.blocks * y.height), job % (y.blocks * y.height)
+        block, row = within // y.height, within % y.height
+        source = code.at(at["x"], image * x.image + block * x.plane + x.origin)
+        into = code.at(at["y"], image * y.image + block * y.plane + row * y.row + y.origin)
+        top, bottom = _window(code, row, op.strides[0], op.pads[0], op.kernel[0], x.height)
+        with code.loop(0, y.width) as column:
+            left, right = _window(code, column, op.strides[1], op.pads[1], op.kernel[1], x.width)
+            best = code.variable(kind, 0.0 if op.kind == "mean" else -math.inf)
+            with code.loop(top, bottom) as r:
+                line = code.at(source, r * x.row)
+                with code.loop(left, right) as q:
+                    value = code.load(line, q * x.block, kind)
+                    old = best.get()
+                    best.set(code.arithmetic("fadd", old, value) if op.kind == "mean" else _larger(code, old, value))
+            value = best.get()
+            if op.kind == "mean":
+                value = code.arithmetic("fmul", value, _share(code, op, top, bottom, left, right, kind))
+            code.store(value, into, column * y.block)
+    return [Phase(code, (op.x, op.y))]
+
+
+def emit_mean(name: str, op: Mean, x: Map, y: Map, target: Target) -> list[Phase]:
+    """One block of channels is a job; sums of rows are added, so that small numbers are not lost in a large one."""
+    code, at = begin(name, ["x", "y"], target)
+    kind = f"<{y.block} x float>"
+    with jobs(code, y.images * y.blocks) as job:
+        image, block = job // y.blocks, job % y.blocks
+        source = code.at(at["x"], image * x.image + block * x.plane + x.origin)
+        total = code.variable(kind, 0.0)
+        with code.loop(0, x.height) as r:
+            line = code.at(source, r * x.row)
+            part = code.variable(kind, 0.0)
+            with code.loop(0, x.width) as q:
+                part.set(code.arithmetic("fadd", part.get(), code.load(line, q * x.block, kind)))
+            total.set(code.arithmetic("fadd", total.get(), part.get()))
+        mean = code.arithmetic("fmul", total.get(), 1.0 / (x.height * x.width))
+        code.store(mean, at["y"], image * y.image + block * y.plane + y.origin)
+    return [Phase(code, (op.x, op.y))]
+
+
+def _window(code: Function, place: Index, stride: int, pad: int, kernel: int, size: int) -> tuple[Index, Index]:
+    start = place * stride - pad
+    return code.largest(start, 0), code.least(start + kernel, size)
+
+
+def _larger(code: Function, old: Value, new: Value) -> Value:
+    """The larger; where either is not a number, that."""
+    truths = old.kind.replace("float", "i1")
+    keep = code.emit(truths, f"fcmp uge {old.kind} {old.name}, {new.name}")
+    best = code.emit(old.kind, f"select {truths} {keep.name}, {old.kind} {old.name}, {old.kind} {new.name}")
+    odd = code.emit(truths, f"fcmp uno {old.kind} {old.name}, {old.name}")
+    other = code.emit(truths, f"fcmp uno {old.kind} {new.name}, {new.name}")
+    best = code.emit(old.kind, f"select {truths} {other.name}, {old.kind} {new.name}, {old.kind} {best.name}")
+    return code.emit(old.kind, f"select {truths} {odd.name}, {old.kind} {old.name}, {old.kind} {best.name}")
+
+
+def _share(code: Function, op: Pool, top: Index, bottom: Index, left: Index, right: Index, kind: str) -> Value | float:
+    """One over the number of pixels that count."""
+    if op.counts_pads or not any(op.pads):
+        return 1.0 / (op.kernel[0] * op.kernel[1])
+    count = (bottom - top) * (right - left)
+    assert isinstance(count, Value)
+    number = code.emit("float", f"uitofp i64 {count.name} to float")
+    one = code.emit("float", f"fdiv float {code.text(1.0, 'float')}, {number.name}")
+    lanes = kind.strip("<>").split(" x ")[0]
+    first = code.emit(kind, f"insertelement {kind} poison, float {one.name}, i64 0")
+    return code.emit(kind, f"shufflevector {kind} {first.name}, {kind} poison, <{lanes} x i32> zeroinitializer")

@@ -1,0 +1,118 @@
+"""The small set of operations that models are lowered to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+__all__ = ["Activation", "Convolution", "Dense", "Floats", "Mean", "Operation", "Pointwise", "Pool", "Route"]
+
+Floats = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What is done to every number: `relu`, `clip` (between low and high), `leaky` (low is the slope), ..."""
+
+    kind: str = ""
+    low: float = 0.0
+    high: float = 0.0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Reads the values `x` (and others) and makes the value `y`; `nodes` are those of the graph that it computes."""
+
+    nodes: tuple[str, ...]
+    x: str
+    y: str
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.x,)
+
+
+@dataclass(frozen=True)
+class Convolution(Operation):
+    """A 2-D convolution with what follows it in registers: bias, the sum with another value, an activation.
+
+    weight   name of a constant of shape [out, in / groups, rows, columns]; `bias` of one per output channel, or ""
+    pads     rows above, columns left, rows below, columns right
+    """
+
+    weight: str
+    bias: str
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    dilations: tuple[int, int]
+    groups: int
+    residual: str = ""
+    activation: Activation = Activation()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.x, self.residual) if self.residual else (self.x,)
+
+
+@dataclass(frozen=True)
+class Dense(Operation):
+    """A row of numbers times a matrix: `weight` of shape [in, out], or [out, in] where `transposed`.
+
+    x is read as if its map were flattened: channel, row, column.
+    """
+
+    weight: str
+    bias: str
+    transposed: bool
+    activation: Activation = Activation()
+
+
+@dataclass(frozen=True)
+class Pool(Operation):
+    """The largest number, or the mean, of every window. `counts_pads` where a mean counts what was padded."""
+
+    kind: str
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    counts_pads: bool = False
+
+
+@dataclass(frozen=True)
+class Mean(Operation):
+    """The mean over all pixels of every channel."""
+
+
+@dataclass(frozen=True)
+class Pointwise(Operation):
+    """Every number times one per channel, plus one per channel, and then `kind` (`add`, `mul`) with another value.
+
+    scale, shift  names of constants, or ""
+    other         a value of the same shape, or one of one pixel that is spread over all (`spread`), or ""
+    """
+
+    kind: str = ""
+    other: str = ""
+    spread: bool = False
+    scale: str = ""
+    shift: str = ""
+    activation: Activation = Activation()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.x, self.other) if self.other else (self.x,)
+
+
+@dataclass(frozen=True)
+class Route(Operation):
+    """Channels of several values put together: channel i is channel `plan[i][1]` of `sources[plan[i][0]]`."""
+
+    sources: tuple[str, ...]
+    plan: tuple[tuple[int, int], ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.sources

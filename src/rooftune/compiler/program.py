@@ -1,0 +1,293 @@
+"""A whole model as one program that all threads run together, with a barrier after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from rooftune.compiler.choose import Schedule, first_choice
+from rooftune.compiler.emit.work import Phase
+from rooftune.compiler.kernels.borders import emit_clear, emit_pack, emit_unpack
+from rooftune.compiler.kernels.dense import dense_weights, emit_dense
+from rooftune.compiler.kernels.pointwise import emit_pointwise, pointwise_weights
+from rooftune.compiler.kernels.pool import emit_mean, emit_pool
+from rooftune.compiler.kernels.route import emit_route
+from rooftune.compiler.lower import Lowered
+from rooftune.compiler.maps import Halo, Map
+from rooftune.compiler.memory import place_values
+from rooftune.compiler.operations import Convolution, Dense, Floats, Mean, Operation, Pointwise, Pool, Route
+from rooftune.compiler.target import Target
+from rooftune.compiler.threads import ARGUMENTS, synchronisation
+
+__all__ = ["Choose", "Program", "Step", "build"]
+
+
+_FEW_CHANNELS = 4
+"""Images of at most so many channels are not filled up to a vector."""
+
+
+class Choose(Protocol):
+    """Gives a convolution its schedule."""
+
+    def __call__(self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation as it will run: its phases, and why they look so."""
+
+    nodes: tuple[str, ...]
+    kernel: str
+    phases: tuple[Phase, ...]
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything that is known before the code is compiled.
+
+    places         bytes from the start of the arena, by value; `arena` its size
+    weights        what is packed, by name, made when it is asked for; `weight_places` floats from the start
+    scratch        floats every thread needs, `shared` those that all need together
+    inputs, outputs  names in the order of the pointers, `dims` their shapes
+    """
+
+    target: Target
+    steps: tuple[Step, ...]
+    maps: Mapping[str, Map]
+    places: Mapping[str, int]
+    arena: int
+    weights: Mapping[str, Callable[[], Floats]]
+    scratch: int
+    shared: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    dims: Mapping[str, tuple[int, ...]]
+    chosen: Mapping[str, Schedule] = field(default_factory=dict)
+
+    @property
+    def phases(self) -> tuple[tuple[Step, Phase], ...]:
+        """All phases in running order, each with its step."""
+        return tuple((step, phase) for step in self.steps for phase in step.phases)
+
+    def scratch_bytes(self, threads: int) -> int:
+        """What so many threads need beside arena and weights."""
+        return 4 * max(self.scratch * threads, self.shared)
+
+    def pack(self) -> tuple[Floats, dict[str, int]]:
+        """All packed weights in one array, and where each begins."""
+        parts: list[Floats] = []
+        places: dict[str, int] = {}
+        position = 0
+        for name, make in self.weights.items():
+            part = make()
+            places[name] = position
+            parts.append(part)
+            position += -(-part.size // 16) * 16
+        whole = np.zeros(position, np.float32)
+        for (_, place), part in zip(places.items(), parts, strict=True):
+            whole[place : place + part.size] = part
+        return whole, places
+
+    def text(self, weight_places: Mapping[str, int]) -> str:
+        """The program in LLVM's text form."""
+        functions, declarations, calls = [], dict[str, None](), _stamp(0)
+        shared: dict[str, str] = {}
+        number = 0
+        for place, (step, phase) in enumerate(self.phases):
+            # layers of the same shape share their code
+            body = phase.function.finished("")
+            called = shared.setdefault(body, phase.function.name)
+            if called == phase.function.name:
+                functions.append(phase.function.finished())
+                declarations |= phase.function.declarations
+            pointers = []
+            for operand in phase.operands:
+                number += 1
+                calls.append(self._pointer(f"%p{number}", operand, weight_places))
+                pointers.append(f"ptr %p{number}")
+            given = ", ".join(["i64 %thread", "i64 %threads", *pointers])
+            calls.append(f"  ; {', '.join(step.nodes)}: {step.kernel}")
+            calls.append(f"  call void @{called}({given})")
+            calls.append("  call void @barrier(ptr %control, i64 %threads)")
+            calls += _stamp(place + 1)
+        pointers = [f"ptr %{name}" for name in ARGUMENTS]
+        parameters = ", ".join(["i64 %thread", "i64 %threads", *pointers, "ptr %control"])
+        head = f"define void @run({parameters}) noinline nounwind {{\nstart:"
+        run = "\n".join([head, "  %first = icmp eq i64 %thread, 0", *calls, "  ret void", "}"])
+        counter = "declare i64 @llvm.readcyclecounter()"
+        return "\n".join([*declarations, counter, *functions, run, synchronisation()])
+
+    def _pointer(self, name: str, operand: str, weight_places: Mapping[str, int]) -> str:
+        kind, _, what = operand.partition(":")
+        if kind == "weights" and what:
+            return f"  {name} = getelementptr inbounds i8, ptr %weights, i64 {4 * weight_places[what]}"
+        if kind in ("input", "output") and what:
+            place = (self.inputs if kind == "input" else self.outputs).index(what)
+            at = f"{name}.at"
+            found = f"  {at} = getelementptr inbounds ptr, ptr %{kind}s, i64 {place}"
+            return f"{found}\n  {name} = load ptr, ptr {at}, align 8"
+        if operand == "scratch":
+            return f"  {name} = getelementptr inbounds i8, ptr %scratch, i64 0"
+        return f"  {name} = getelementptr inbounds i8, ptr %arena, i64 {self.places[operand]}"
+
+
+def _stamp(place: int) -> list[str]:
+    """The first thread notes the time; a reading costs some 20 cycles."""
+    return [
+        f"  br i1 %first, label %note{place}, label %go{place}",
+        f"note{place}:",
+        f"  %tick{place} = call i64 @llvm.readcyclecounter()",
+        f"  %tick{place}.at = getelementptr inbounds i64, ptr %stamps, i64 {place}",
+        f"  store i64 %tick{place}, ptr %tick{place}.at",
+        f"  br label %go{place}",
+        f"go{place}:",
+    ]
+
+
+def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Choose = first_choice) -> Program:
+    """Choose kernels, lay out values and write the code of every step.
+
+    winograd  False for convolutions as they are written only
+    choose    gives a convolution its schedule, when the maps it reads and makes have no room around them yet
+    """
+    maps = {name: Map(*shape, block=_block(name, lowered, target)) for name, shape in lowered.shapes.items()}
+    chosen = {
+        op.y: choose(op, maps[op.x], maps[op.y], target, winograd=winograd)
+        for op in lowered.operations
+        if isinstance(op, Convolution)
+    }
+    maps = _with_halos(lowered, maps, chosen)
+    steps: list[Step] = []
+    weights: dict[str, Callable[[], Floats]] = {}
+    for number, name in enumerate(lowered.inputs):
+        steps += _clear(name, maps, target, f"clear_input{number}")
+        phases = emit_pack(f"pack{number}", name, name, maps[name], target)
+        steps.append(Step((), "pack", tuple(phases)))
+    for number, op in enumerate(lowered.operations):
+        steps += _clear(op.y, maps, target, f"clear{number}")
+        steps.append(_step(op, f"step{number}", maps, chosen.get(op.y), target))
+        weights |= _weights(op, maps, chosen.get(op.y), lowered)
+    for number, name in enumerate(lowered.outputs):
+        value = lowered.found[name]
+        steps.append(Step((), "unpack", tuple(emit_unpack(f"unpack{number}", value, name, maps[value], target))))
+    places, arena = _placed(steps, maps)
+    phases = [phase for step in steps for phase in step.phases]
+    scratch, shared = (max((getattr(p, what) for p in phases), default=0) for what in ("scratch", "shared"))
+    return Program(
+        target,
+        tuple(steps),
+        maps,
+        places,
+        arena,
+        weights,
+        scratch,
+        shared,
+        tuple(lowered.inputs),
+        tuple(lowered.outputs),
+        dict(lowered.dims),
+        chosen,
+    )
+
+
+def _block(name: str, lowered: Lowered, target: Target) -> int:
+    """Channels that lie side by side: a vector; in images that only convolutions read, as many as there are."""
+    channels = lowered.shapes[name][1]
+    if name not in lowered.inputs or channels >= target.lanes or channels > _FEW_CHANNELS:
+        return target.lanes
+    as_map = all(
+        isinstance(op, Convolution) and op.groups == 1 and name != op.residual
+        for op in lowered.operations
+        if name in op.reads
+    )
+    return channels if as_map and name not in lowered.found.values() else target.lanes
+
+
+def _with_halos(lowered: Lowered, maps: Mapping[str, Map], chosen: Mapping[str, Schedule]) -> dict[str, Map]:
+    """Maps with the room that those who read them need around them."""
+    wanted: dict[str, Halo] = {name: m.halo for name, m in maps.items()}
+    for op in lowered.operations:
+        if isinstance(op, Convolution):
+            halo = chosen[op.y].halo(op, maps[op.x], maps[op.y])
+            old = wanted[op.x]
+            wanted[op.x] = (max(old[0], halo[0]), max(old[1], halo[1]), max(old[2], halo[2]), max(old[3], halo[3]))
+    return {name: m.with_halo(wanted[name]) for name, m in maps.items()}
+
+
+def _clear(name: str, maps: Mapping[str, Map], target: Target, function: str) -> list[Step]:
+    if not any(maps[name].halo):
+        return []
+    return [Step((), "clear", tuple(emit_clear(function, name, maps[name], target)))]
+
+
+def _step(op: Operation, name: str, maps: Mapping[str, Map], schedule: Schedule | None, target: Target) -> Step:
+    x, y = maps[op.x], maps[op.y]
+    if isinstance(op, Convolution) and schedule is not None:
+        residual = maps[op.residual] if op.residual else None
+        phases = schedule.emit(name, op, x, y, residual, target)
+        return Step(op.nodes, type(schedule).__name__.lower(), tuple(phases), schedule)
+    if isinstance(op, Dense):
+        return Step(op.nodes, "dense", tuple(emit_dense(name, op, x, y, target)))
+    if isinstance(op, Pool):
+        return Step(op.nodes, f"{op.kind} pool", tuple(emit_pool(name, op, x, y, target)))
+    if isinstance(op, Mean):
+        return Step(op.nodes, "mean", tuple(emit_mean(name, op, x, y, target)))
+    if isinstance(op, Pointwise):
+        other = maps[op.other] if op.other else None
+        return Step(op.nodes, "pointwise", tuple(emit_pointwise(name, op, x, other, y, target)))
+    if isinstance(op, Route):
+        return Step(op.nodes, "route", tuple(emit_route(name, op, [maps[s] for s in op.sources], y, target)))
+    raise TypeError(f"no kernel for {op}")
+
+
+def _weights(
+    op: Operation, maps: Mapping[str, Map], schedule: Schedule | None, lowered: Lowered
+) -> dict[str, Callable[[], Floats]]:
+    """What an operation's kernel reads, by name; all of it is made together when the first is asked for."""
+    x, y = maps[op.x], maps[op.y]
+
+    def numbers(name: str) -> Floats | None:
+        return np.asarray(lowered.constants[name].numpy()) if name else None
+
+    if isinstance(op, Pointwise):
+        parts = [what for what, given in (("scale", op.scale), ("shift", op.shift)) if given]
+
+        def make() -> dict[str, Floats]:
+            return pointwise_weights(op, numbers(op.scale), numbers(op.shift), y)
+
+    elif isinstance(op, Convolution | Dense):
+        parts = ["weight", "bias"]
+
+        def make() -> dict[str, Floats]:
+            weight, bias = numbers(op.weight), numbers(op.bias)
+            assert weight is not None
+            flat = None if bias is None else bias.reshape(-1)
+            if isinstance(op, Dense):
+                return dense_weights(op, weight, flat, x, y)
+            assert schedule is not None
+            return schedule.weights(op, weight, flat, x, y)
+
+    else:
+        return {}
+    made: dict[str, Floats] = {}
+
+    def part(what: str) -> Floats:
+        if not made:
+            made.update(make())
+        return made.pop(what)
+
+    return {f"{op.y}.{what}": partial(part, what) for what in parts}
+
+
+def _placed(steps: list[Step], maps: Mapping[str, Map]) -> tuple[dict[str, int], int]:
+    used: dict[str, tuple[int, int]] = {}
+    for number, step in enumerate(steps):
+        for phase in step.phases:
+            for operand in phase.operands:
+                if operand in maps:
+                    used[operand] = (used.get(operand, (number, number))[0], number)
+    return place_values({name: 4 * maps[name].size for name in used}, used)

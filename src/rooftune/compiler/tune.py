@@ -1,0 +1,143 @@
+"""Schedules chosen by measurement: the best few guesses timed on the real shape, the results remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import onnx_ir as ir
+
+from rooftune.compiler.choose import Schedule, candidates, estimate, first_choice
+from rooftune.compiler.kernels.depthwise import Depthwise
+from rooftune.compiler.kernels.direct import Direct
+from rooftune.compiler.kernels.winograd import Winograd
+from rooftune.compiler.lower import Lowered
+from rooftune.compiler.maps import Map
+from rooftune.compiler.operations import Convolution
+from rooftune.compiler.program import Program, build
+from rooftune.compiler.target import Target
+from rooftune.protocols import Store
+
+__all__ = ["COMPILER", "Timer", "Trial", "Tuner"]
+
+COMPILER = 1
+"""Raised when a change of the kernels makes older measurements worthless."""
+
+_KINDS: dict[str, type[Schedule]] = {"direct": Direct, "winograd": Winograd, "depthwise": Depthwise}
+_OF_A_KIND = 2
+"""How many of each algorithm (of each tile size, for Winograd's) are timed."""
+
+
+class Timer(Protocol):
+    """Seconds that the steps of `node` take in each of these programs, weights cold, the programs in turns."""
+
+    def __call__(self, programs: Sequence[Program], node: str) -> Sequence[float]: ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was measured for one convolution: every candidate with its seconds, the fastest first."""
+
+    node: str
+    tried: tuple[tuple[Schedule, float], ...]
+    remembered: bool
+
+
+@dataclass
+class Tuner:
+    """Chooses schedules by the clock.
+
+    timer      times programs on as many threads as the model will run on
+    store      remembers by shape, machine and version
+    machine    what the processor is called
+    tiles      sizes of Winograd's tiles that are allowed
+    left       seconds that may still be spent; after that guesses are taken
+    """
+
+    timer: Timer
+    store: Store
+    machine: str
+    clock: Any
+    left: float
+    tiles: tuple[int, ...] = (2, 4)
+    trials: list[Trial] = field(default_factory=list)
+
+    def __call__(self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule:
+        options = self._options(op, x, y, target, winograd)
+        if len(options) == 1:
+            return options[0]
+        key = self._key(op, x, y, target, options)
+        known = self.store.get(key)
+        if isinstance(known, list) and known:
+            tried = tuple((_schedule(entry["schedule"]), float(entry["seconds"])) for entry in known)
+            self.trials.append(Trial(op.nodes[0], tried, True))
+            return tried[0][0]
+        if self.left <= 0:
+            return first_choice(op, x, y, target, winograd=winograd)
+        started = self.clock()
+        programs = [_alone(op, x, y, target, option) for option in options]
+        seconds = self.timer(programs, op.nodes[0])
+        ranked = sorted(zip(options, seconds, strict=True), key=lambda entry: entry[1])
+        self.store.put(key, [{"schedule": _plain(s), "seconds": t} for s, t in ranked])
+        self.trials.append(Trial(op.nodes[0], tuple(ranked), False))
+        self.left -= self.clock() - started
+        return ranked[0][0]
+
+    def _options(self, op: Convolution, x: Map, y: Map, target: Target, winograd: bool) -> list[Schedule]:
+        """The most promising ones of every algorithm."""
+        found: dict[tuple[str, int], list[Schedule]] = {}
+        ranked = sorted(candidates(op, x, y, target, winograd=winograd), key=lambda s: estimate(s, op, x, y, target))
+        for schedule in ranked:
+            tile = schedule.tile if isinstance(schedule, Winograd) else 0
+            if tile and tile not in self.tiles:
+                continue
+            kind = found.setdefault((type(schedule).__name__, tile), [])
+            if len(kind) < _OF_A_KIND:
+                kind.append(schedule)
+        return [schedule for kind in found.values() for schedule in kind]
+
+    def _key(self, op: Convolution, x: Map, y: Map, target: Target, options: Sequence[Schedule]) -> str:
+        shape = replace(op, nodes=(), x="", y="", weight="", bias="", residual="r" if op.residual else "")
+        maps = [asdict(m.with_halo((0, 0, 0, 0))) for m in (x, y)]
+        asked = [self.machine, target.threads, target.isa, COMPILER, asdict(shape), maps, [_plain(o) for o in options]]
+        return json.dumps(asked, sort_keys=True)
+
+
+def _plain(schedule: Schedule) -> dict[str, Any]:
+    return {"kind": type(schedule).__name__.lower(), **asdict(schedule)}
+
+
+def _schedule(entry: dict[str, Any]) -> Schedule:
+    kind = _KINDS[entry["kind"]]
+    return kind(**{name: value for name, value in entry.items() if name != "kind"})
+
+
+def _alone(op: Convolution, x: Map, y: Map, target: Target, schedule: Schedule) -> Program:
+    """A program of one convolution with random weights; its input is what the operation before would leave."""
+    random = np.random.default_rng(0)
+    depth = 1 if op.groups > 1 else x.channels
+    weight = random.standard_normal((y.channels, depth, *op.kernel)).astype(np.float32)
+    inputs = ["x", "r"] if op.residual else ["x"]
+    shapes = {
+        "x": (x.images, x.channels, x.height, x.width),
+        "y": (y.images, y.channels, y.height, y.width),
+    }
+    if op.residual:
+        shapes["r"] = shapes["y"]
+    work = Lowered(
+        operations=[replace(op, x="x", y="y", weight="w", bias="", residual="r" if op.residual else "")],
+        shapes=shapes,
+        dims=dict(shapes),
+        inputs=inputs,
+        outputs=["y"],
+        found={"y": "y"},
+        constants={"w": ir.Tensor(weight)},
+    )
+
+    def fixed(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule:
+        return schedule
+
+    return build(work, target, choose=fixed)

@@ -1,0 +1,146 @@
+"""A compiled program in memory: its arena, its weights, and threads that wait in native code for the next run."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftune.compiler.machine_code import compile_code
+from rooftune.compiler.program import Program
+from rooftune.compiler.threads import ARGUMENTS, CONTROL_BYTES, FIELDS
+from rooftune.execute.placement import choose_cpus, sibling_groups, usable_cpus
+
+__all__ = ["Memory", "NativeProgram", "pages"]
+
+Memory = Callable[[int], NDArray[np.uint8]]
+
+_HUGE_FROM = 1 << 21
+"""Bytes from which large pages are asked for."""
+
+
+class NativeProgram:
+    """One instance of a program on `threads` threads, the caller's among them. One run at a time."""
+
+    def __init__(self, program: Program, threads: int, memory: Memory | None = None, copies: int = 1) -> None:
+        """Compile the program and start its threads.
+
+        memory  gives zeroed bytes that begin at a multiple of 64; default pages of the system
+        copies  of the weights, which runs use in turn: with more than a cache holds, every run finds them cold
+        """
+        take = memory or pages
+        packed, places = program.pack()
+        self._code = compile_code(program.text(places), program.target.features)
+        self.program, self.threads = program, threads
+        self._copies, self._turn, self._apart = copies, 0, -(-packed.nbytes // 4096) * 4096
+        self._weights = take(packed.nbytes + (copies - 1) * self._apart)
+        for place in range(copies):
+            self._weights[place * self._apart :][: packed.nbytes] = packed.view(np.uint8)
+        self._arena = take(program.arena)
+        self._scratch = take(program.scratch_bytes(threads))
+        self._stamps = np.zeros(len(program.phases) + 1, np.uint64)
+        self._control = pages(CONTROL_BYTES)
+        self._inputs = (ctypes.c_void_p * max(1, len(program.inputs)))()
+        self._outputs = (ctypes.c_void_p * max(1, len(program.outputs)))()
+        self._lock = threading.Lock()
+        self._set("threads", threads)
+        given = {
+            "arena": self._arena.ctypes.data,
+            "weights": self._weights.ctypes.data,
+            "inputs": ctypes.addressof(self._inputs),
+            "outputs": ctypes.addressof(self._outputs),
+            "scratch": self._scratch.ctypes.data,
+            "stamps": self._stamps.ctypes.data,
+        }
+        for number, name in enumerate(ARGUMENTS):
+            self._word(FIELDS["arguments"] + 8 * number, given[name])
+        self._submit = self._code.function("submit", None, ctypes.c_void_p)
+        self._call = self._code.function("call", None, ctypes.c_void_p)
+        worker = self._code.function("worker", None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
+        address = self._control.ctypes.data
+        cpus = self._places()
+
+        def work(number: int) -> None:
+            if cpus:
+                os.sched_setaffinity(0, {cpus[number]})
+            worker(address, number, 0)
+
+        # daemons: a forgotten program must not keep the interpreter from ending
+        self._workers = [
+            threading.Thread(target=work, args=(number,), name=f"rooftune-{number}", daemon=True)
+            for number in range(1, threads)
+        ]
+        for one in self._workers:
+            one.start()
+
+    @property
+    def memory_bytes(self) -> dict[str, int]:
+        """What the instance holds: arena, packed weights, scratch of all threads."""
+        return {
+            "arena": int(self._arena.nbytes),
+            "weights": int(self._weights.nbytes),
+            "scratch": int(self._scratch.nbytes),
+        }
+
+    def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name; inputs are fp32 arrays of the shapes the program was built for."""
+        program = self.program
+        given = [np.ascontiguousarray(arrays[name], np.float32) for name in program.inputs]
+        made = {name: np.empty(program.dims[name], np.float32) for name in program.outputs}
+        with self._lock:
+            if self._control.size == 0:
+                raise RuntimeError("the model is closed")
+            if self._copies > 1:
+                self._turn = (self._turn + 1) % self._copies
+                place = FIELDS["arguments"] + 8 * ARGUMENTS.index("weights")
+                self._word(place, self._weights.ctypes.data + self._turn * self._apart)
+            for place, array in enumerate(given):
+                self._inputs[place] = array.ctypes.data
+            for place, array in enumerate(made.values()):
+                self._outputs[place] = array.ctypes.data
+            self._submit(self._control.ctypes.data)
+        return made
+
+    def phase_shares(self) -> list[float]:
+        """What share of the last run each phase took, by the processor's own counter."""
+        ticks = np.diff(self._stamps.astype(np.int64))
+        total = int(ticks.sum())
+        return [float(t) / total if total > 0 else 0.0 for t in ticks]
+
+    def close(self) -> None:
+        """End the threads and free the memory; the program cannot be run afterwards."""
+        with self._lock:
+            if self._control.size == 0:
+                return
+            self._set("stop", 1)
+            self._call(self._control.ctypes.data)
+            for one in self._workers:
+                one.join()
+            self._control = self._arena = self._weights = self._scratch = np.zeros(0, np.uint8)
+
+    def _places(self) -> tuple[int, ...]:
+        """A core for every thread; the caller's, who is the first, is free to go where the others leave room."""
+        usable = usable_cpus()
+        if self.threads == 1 or len(usable) < self.threads or not hasattr(os, "sched_setaffinity"):
+            return ()
+        return tuple(choose_cpus(self.threads, usable, sibling_groups(usable)))
+
+    def _set(self, name: str, value: int) -> None:
+        self._word(FIELDS[name], value)
+
+    def _word(self, place: int, value: int) -> None:
+        self._control[place : place + 8].view(np.uint64)[0] = value
+
+
+def pages(size: int) -> NDArray[np.uint8]:
+    """Zeroed memory that begins at a page, with large pages where the system gives them."""
+    found = mmap.mmap(-1, max(size, mmap.PAGESIZE))
+    if size >= _HUGE_FROM and hasattr(mmap, "MADV_HUGEPAGE"):
+        found.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(found, np.uint8)

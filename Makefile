@@ -47,13 +47,14 @@ format: $(VENV)/.test  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## every claim's script; results go to benchmarks/results (some 40 minutes, on a quiet machine)
+bench: $(VENV)/.bench  ## every claim's script; results go to benchmarks/results (an hour or two, on a quiet machine)
 	$(BIN)/python benchmarks/ceilings.py
 	$(BIN)/python benchmarks/counting.py
 	$(BIN)/python benchmarks/analysis_speed.py
 	$(BIN)/python benchmarks/attribution.py
 	$(BIN)/python benchmarks/prediction.py
 	$(BIN)/python benchmarks/rewrites.py
+	$(BIN)/python benchmarks/engines.py
 
 clean:  ## remove what was built
 	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """Whole networks in fp32: ONNX Runtime, OpenVINO and our own compiler, each in a process of its own, in turns.
 
-Networks come from the zoo with seeded weights, exported by PyTorch's dynamo exporter. Every engine runs with the
+Networks come from the zoo with seeded weights, as PyTorch's dynamo exporter writes them by default: its own optimiser
+has merged the batch normalisations, so that no engine is slowed by a graph it does not like. Every engine runs with the
 settings a sensible user takes without tuning; ours chooses its schedules by measurement when it loads the model, which
 is not part of the time and stands beside it. A race holds an A/A twin of ONNX Runtime: differences within what the
 twins differ by say nothing. Errors are against ONNX Runtime with every optimisation off (max absolute difference /
@@ -31,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rewrite_models import EXPORTERS, export
 
+from rooftune import zoo
 from rooftune.execute.backend import find_backend
 from rooftune.execute.backends.onnxruntime import reference_candidate
 from rooftune.execute.competitor import Entry
@@ -160,7 +161,7 @@ def main() -> int:
     reached: dict[str, bool] = {}
     for name in chosen:
         with tempfile.TemporaryDirectory(prefix="rooftune-engines-") as folder:
-            path = export(name, next(iter(EXPORTERS)), Path(folder) / f"{name}.onnx")
+            path = zoo.export(name, Path(folder) / f"{name}.onnx", fold_batchnorm=True)
             for threads in dict.fromkeys(options.threads):
                 print(f"{name}, {threads} threads", file=sys.stderr, flush=True)
                 rows.setdefault(name, {})[threads] = measure(path, threads, options.budget)

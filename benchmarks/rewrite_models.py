@@ -20,7 +20,7 @@ from typing import Any
 
 import onnx
 
-__all__ = ["EXPORTERS", "export", "models"]
+__all__ = ["EXPORTERS", "models"]
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 NETWORKS = (
@@ -44,7 +44,7 @@ def models() -> dict[str, Callable[[Path], Path]]:
     found: dict[str, Callable[[Path], Path]] = {f.stem: partial(_light, f) for f in sorted(LIGHT.glob("light_*.onnx"))}
     for network in NETWORKS:
         for exporter in EXPORTERS:
-            found[f"{network}-{exporter}"] = partial(export, network, exporter)
+            found[f"{network}-{exporter}"] = partial(_export, network, exporter)
     return found
 
 
@@ -54,8 +54,7 @@ def _light(source: Path, path: Path) -> Path:
     return with_random_weights(source, path, end_with_logits=True)
 
 
-def export(network: str, exporter: str, path: Path) -> Path:
-    """Write a network of the zoo as one of `EXPORTERS` does."""
+def _export(network: str, exporter: str, path: Path) -> Path:
     import torch
 
     module, inputs = _encoder() if network == "encoder" else _of_the_zoo(network)

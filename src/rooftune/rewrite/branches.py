@@ -127,9 +127,14 @@ def merge_branches(one: Branch, other: Branch, sizes: Sequence[int | None]) -> B
     own = len(one.sources)
 
     def kernel(*arrays: Any) -> Floats:
-        made: Floats = np.zeros(shape)
-        for branch, its in ((one, arrays[:own]), (other, arrays[own:])):
-            _embed(branch, branch.kernel(*its), made, group, windows)
+        parts = [(one, one.kernel(*arrays[:own])), (other, other.kernel(*arrays[own:]))]
+        # the larger branch usually has the shape of the sum already, in an array nobody else has
+        parts.sort(key=lambda part: part[0].windows != windows or part[0].group != group)
+        (first, made), rest = parts[0], parts[1:]
+        if first.windows != windows or first.group != group or not (made.flags.owndata and made.flags.writeable):
+            made, rest = np.zeros(shape), parts
+        for branch, its in rest:
+            _embed(branch, its, made, group, windows)
         return made
 
     return Branch(

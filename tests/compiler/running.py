@@ -11,7 +11,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rooftune.compiler.choose import Schedule
-from rooftune.compiler.lower import Lowered, Shape
+from rooftune.compiler.lowering import Lowered, Shape
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Convolution, Operation
 from rooftune.compiler.program import Program, build

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rooftune.compiler.lower import Lowered, lower
+from rooftune.compiler.lower import lower
+from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.memory import place_values
 from rooftune.compiler.operations import Convolution, Dense, Operation
 from rooftune.compiler.target import host_target

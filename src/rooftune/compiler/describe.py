@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields
 from typing import Any
 
-from rooftune.compiler.lower import Lowered
+from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.operations import Activation, Operation
 from rooftune.compiler.program import Program
 

@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from rooftune.compiler.operations import Activation, Convolution, Dense, Mean, Operation, Pointwise, Pool, Route
+from rooftune.compiler.lowering import Lowered, Lowering, Plan, static_dims
+from rooftune.compiler.operations import Activation, Convolution, Dense, Mean, Pointwise, Pool
 from rooftune.graph.constants import constant_of, constant_tensor, is_constant
 from rooftune.graph.model import Model
-from rooftune.graph.types import value_type
-from rooftune.ops import TensorType
 from rooftune.verdicts import Refusal
 
-__all__ = ["Lowered", "Shape", "lower"]
+__all__ = ["lower"]
 
-Shape = tuple[int, int, int, int]
-"""Images, channels, rows, columns; a matrix has one pixel per row."""
-
-
-@dataclass
-class Lowered:
-    """A model as operations in running order.
-
-    shapes            of every value that is held as a map
-    dims              of inputs and outputs as the model declares them
-    inputs, outputs   names; `found` says as which value an output is held
-    constants         tensors that operations name
-    nodes             how many nodes of the graph are in it
-    """
-
-    operations: list[Operation] = field(default_factory=list)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    dims: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    found: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, Any] = field(default_factory=dict)
-    nodes: int = 0
+Take = Callable[[Lowering, ir.Node], Refusal | None]
+"""Takes a node in as operations; or says why there is none for it."""
 
 
 def lower(model: Model) -> Lowered | Refusal:
     """The operations of a model; or the first thing that there is no operation for."""
-    work = _Lowering(model)
+    work = Lowering()
     graph = model.ir.graph
     for value in graph.inputs:
         refused = work.input(value)
@@ -54,8 +32,7 @@ def lower(model: Model) -> Lowered | Refusal:
     for node in graph:
         if node.op_type == "Constant" and node.domain == "":
             continue
-        take = _TAKES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        outcome = Refusal("there is no kernel for it", node.op_type) if take is None else take(work, node)
+        outcome = _taken(work, node)
         if outcome is not None:
             return Refusal(f"{node.op_type} {node.name}: {outcome.reason}", node.name or node.op_type)
         work.lowered.nodes += 1
@@ -65,114 +42,17 @@ def lower(model: Model) -> Lowered | Refusal:
             return Refusal(f"the output {name} is no result of a kernel", name)
         work.lowered.outputs.append(name)
         work.lowered.found[name] = work.held[name]
-        work.lowered.dims[name] = _dims(value) or ()
+        work.lowered.dims[name] = static_dims(value) or ()
     return work.lowered
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Channels of a value by the map they are in and their number there, and the nodes that say so."""
-
-    nodes: tuple[str, ...]
-    channels: tuple[tuple[str, int], ...]
-
-
-class _Lowering:
-    """The operations so far.
-
-    held   the value of the program that holds a value of the graph
-    flat   values of the graph that are a map by rows, with more than one pixel
-    plans  values of the graph whose channels are those of several values: put together when somebody reads them
-    made   where the operation stands that makes a value
-    """
-
-    def __init__(self, model: Model) -> None:
-        self.lowered = Lowered()
-        self.held: dict[str, str] = {}
-        self.flat: dict[str, str] = {}
-        self.plans: dict[str, _Plan] = {}
-        self.made: dict[str, int] = {}
-
-    def input(self, value: ir.Value) -> Refusal | None:
-        name, dims = value.name or "", _dims(value)
-        if dims is None or value.dtype != ir.DataType.FLOAT or len(dims) not in (2, 4) or 0 in dims:
-            return Refusal(f"the input {name} is no fp32 matrix or map of known size", name)
-        self.lowered.inputs.append(name)
-        self.lowered.dims[name] = dims
-        self.hold(value, name)
-        return None
-
-    def hold(self, value: ir.Value, name: str) -> None:
-        dims = _dims(value)
-        assert dims is not None
-        shape = (*dims, 1, 1) if len(dims) == 2 else dims
-        self.held[value.name or ""] = name
-        self.lowered.shapes[name] = shape  # type: ignore[assignment]
-
-    def put(self, operation: Operation, value: ir.Value) -> None:
-        self.made[operation.y] = len(self.lowered.operations)
-        self.lowered.operations.append(operation)
-        self.hold(value, operation.y)
-
-    def source(self, value: ir.Value | None) -> str | None:
-        """The map that holds a value; None where it is none."""
-        name = "" if value is None else value.name or ""
-        if value is not None and name in self.plans:
-            self.put_together(value, self.plans.pop(name))
-        return None if name in self.flat else self.held.get(name)
-
-    def plan(self, value: ir.Value | None) -> _Plan | None:
-        """Where the channels of a map are; None where the value is none."""
-        name = "" if value is None else value.name or ""
-        if name in self.plans:
-            return self.plans[name]
-        held = self.source(value)
-        if held is None:
-            return None
-        return _Plan((), tuple((held, channel) for channel in range(self.lowered.shapes[held][1])))
-
-    def put_together(self, value: ir.Value, plan: _Plan) -> None:
-        """Hold a value whose channels are in several places."""
-        sources = tuple(dict.fromkeys(name for name, _ in plan.channels))
-        whole = tuple((sources[0], channel) for channel in range(self.lowered.shapes[sources[0]][1]))
-        if plan.channels == whole:
-            self.held[value.name or ""] = sources[0]
-            return
-        place = {name: i for i, name in enumerate(sources)}
-        channels = tuple((place[name], channel) for name, channel in plan.channels)
-        self.put(Route(plan.nodes, sources[0], value.name or "", sources, channels), value)
-
-    def last(self, value: ir.Value | None) -> Operation | None:
-        """The operation that makes a value nobody else reads."""
-        if value is None or len(value.uses()) != 1 or value.is_graph_output():
-            return None
-        place = self.made.get(self.held.get(value.name or "", ""))
-        return None if place is None else self.lowered.operations[place]
-
-    def exchange(self, old: Operation, new: Operation, value: ir.Value) -> None:
-        """Let an operation do more, and make another value."""
-        place = self.made.pop(old.y)
-        self.lowered.operations[place] = new
-        self.made[new.y] = place
-        self.lowered.shapes.pop(old.y)
-        self.hold(value, new.y)
-
-    def constant(self, value: ir.Value | None) -> str:
-        """The name of a weight; "" for one that is absent."""
-        if value is None:
-            return ""
-        self.lowered.constants[value.name or ""] = constant_tensor(value)
-        return value.name or ""
-
-
-Take = Callable[[_Lowering, ir.Node], Refusal | None]
-
-
-def _dims(value: ir.Value | None) -> tuple[int, ...] | None:
-    kind = value_type(value)
-    if not isinstance(kind, TensorType) or kind.dims is None or not all(isinstance(d, int) for d in kind.dims):
-        return None
-    return tuple(int(d) for d in kind.dims)
+def _taken(work: Lowering, node: ir.Node) -> Refusal | None:
+    take = _TAKES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    if take is None:
+        return Refusal("there is no kernel for it")
+    if any(0 in (static_dims(v) or ()) for v in node.outputs):
+        return Refusal("it makes an empty tensor")
+    return take(work, node)
 
 
 def _attribute(node: ir.Node, name: str, default: Any) -> Any:
@@ -192,14 +72,24 @@ def _input(node: ir.Node, place: int) -> ir.Value | None:
     return node.inputs[place] if len(node.inputs) > place else None
 
 
-def _pads(node: ir.Node, x: tuple[int, ...], kernel: tuple[int, int], strides: tuple[int, int]) -> tuple[int, ...]:
+def _pair(node: ir.Node, name: str) -> tuple[int, int]:
+    """Kernel sizes, strides or dilations of both axes; ones where nothing is said."""
+    rows, columns = _attribute(node, name, (1, 1))
+    return int(rows), int(columns)
+
+
+def _pads(
+    node: ir.Node, x: tuple[int, ...], kernel: tuple[int, int], strides: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Rows above, columns left, rows below, columns right."""
     auto = _attribute(node, "auto_pad", "NOTSET")
     auto = auto.decode() if isinstance(auto, bytes) else auto
     if auto in ("NOTSET", ""):
-        return tuple(int(p) for p in _attribute(node, "pads", (0, 0, 0, 0)))
+        top, left, bottom, right = (int(p) for p in _attribute(node, "pads", (0, 0, 0, 0)))
+        return top, left, bottom, right
     if auto == "VALID":
         return (0, 0, 0, 0)
-    dilations = _attribute(node, "dilations", (1, 1))
+    dilations = _pair(node, "dilations")
     both = []
     for size, k, s, d in zip(x[2:], kernel, strides, dilations, strict=True):
         whole = max(0, (-(-size // s) - 1) * s + (k - 1) * d + 1 - size)
@@ -208,15 +98,15 @@ def _pads(node: ir.Node, x: tuple[int, ...], kernel: tuple[int, int], strides: t
     return (both[0][0], both[1][0], both[0][1], both[1][1])
 
 
-def _conv(work: _Lowering, node: ir.Node) -> Refusal | None:
-    x, dims, out = work.source(node.inputs[0]), _dims(node.inputs[0]), _dims(node.outputs[0])
+def _conv(work: Lowering, node: ir.Node) -> Refusal | None:
+    x, dims, out = work.source(node.inputs[0]), static_dims(node.inputs[0]), static_dims(node.outputs[0])
     refused = _weights(node, {"weight": 1, "bias": 2})
     weight = constant_tensor(node.inputs[1])
     if refused is not None or x is None or dims is None or out is None or len(dims) != 4 or 0 in dims:
         return refused or Refusal("its input is no map of known size")
     kernel = (int(weight.shape[2]), int(weight.shape[3]))
-    strides = tuple(int(s) for s in _attribute(node, "strides", (1, 1)))
-    pads = _pads(node, dims, kernel, strides)  # type: ignore[arg-type]
+    strides = _pair(node, "strides")
+    pads = _pads(node, dims, kernel, strides)
     if min(pads) < 0:
         return Refusal("its pads are negative")
     groups = int(_attribute(node, "group", 1))
@@ -229,9 +119,9 @@ def _conv(work: _Lowering, node: ir.Node) -> Refusal | None:
         weight=work.constant(node.inputs[1]),
         bias=work.constant(_input(node, 2)),
         kernel=kernel,
-        strides=strides,  # type: ignore[arg-type]
-        pads=pads,  # type: ignore[arg-type]
-        dilations=tuple(int(d) for d in _attribute(node, "dilations", (1, 1))),  # type: ignore[arg-type]
+        strides=strides,
+        pads=pads,
+        dilations=_pair(node, "dilations"),
         groups=groups,
     )
     work.put(operation, node.outputs[0])
@@ -261,7 +151,7 @@ def _activation(node: ir.Node) -> Activation | None:
     return Activation("clip", -infinite if low is None else float(low), infinite if high is None else float(high))
 
 
-def _activate(work: _Lowering, node: ir.Node) -> Refusal | None:
+def _activate(work: Lowering, node: ir.Node) -> Refusal | None:
     activation, before = _activation(node), work.last(node.inputs[0])
     if activation is None:
         return Refusal("its bounds are not known")
@@ -277,19 +167,19 @@ def _activate(work: _Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
-def _sum_or_product(work: _Lowering, node: ir.Node) -> Refusal | None:
+def _sum_or_product(work: Lowering, node: ir.Node) -> Refusal | None:
     kind = {"Add": "add", "Mul": "mul"}[node.op_type]
     for place, value in enumerate(node.inputs):
         if is_constant(value) and value is not None and not value.is_graph_input():
             return _per_channel(work, node, node.inputs[1 - place], value, kind)
-    dims, sources = [_dims(v) for v in node.inputs], [work.source(v) for v in node.inputs]
+    dims, sources = [static_dims(v) for v in node.inputs], [work.source(v) for v in node.inputs]
     y, name = node.outputs[0].name or "", node.name or ""
     if len(sources) != 2 or None in sources or None in dims:
         return Refusal("it does not join two maps")
     first, second = (s or "" for s in sources)
     if dims[0] != dims[1]:
-        wide = 0 if dims[0] == _dims(node.outputs[0]) else 1
-        if [*(dims[wide] or ())[:2], 1, 1] != [*(dims[1 - wide] or ())] or dims[wide] != _dims(node.outputs[0]):
+        wide = 0 if dims[0] == static_dims(node.outputs[0]) else 1
+        if [*(dims[wide] or ())[:2], 1, 1] != [*(dims[1 - wide] or ())] or dims[wide] != static_dims(node.outputs[0]):
             return Refusal("it does not join two maps of one size, or a map and one of one pixel")
         pair = (first, second) if wide == 0 else (second, first)
         work.put(Pointwise((name,), pair[0], y, kind, pair[1], spread=True), node.outputs[0])
@@ -305,10 +195,16 @@ def _sum_or_product(work: _Lowering, node: ir.Node) -> Refusal | None:
 
 
 def _per_channel(
-    work: _Lowering, node: ir.Node, value: ir.Value | None, constant: ir.Value, kind: str
+    work: Lowering, node: ir.Node, value: ir.Value | None, constant: ir.Value, kind: str
 ) -> Refusal | None:
-    x, dims, numbers = work.source(value), _dims(value), constant_of(constant)
-    if x is None or dims is None or dims != _dims(node.outputs[0]) or numbers is None or numbers.dtype != np.float32:
+    x, dims, numbers = work.source(value), static_dims(value), constant_of(constant)
+    if (
+        x is None
+        or dims is None
+        or dims != static_dims(node.outputs[0])
+        or numbers is None
+        or numbers.dtype != np.float32
+    ):
         return Refusal("it does not join a map and an fp32 constant")
     wide = numbers.reshape((1,) * (len(dims) - numbers.ndim) + numbers.shape)
     if wide.size != 1 and (wide.shape[1] != dims[1] or wide.size != dims[1]):
@@ -320,7 +216,7 @@ def _per_channel(
     return None
 
 
-def _batch_normalization(work: _Lowering, node: ir.Node) -> Refusal | None:
+def _batch_normalization(work: Lowering, node: ir.Node) -> Refusal | None:
     x = work.source(node.inputs[0])
     parts = [constant_of(v) for v in node.inputs[1:5]]
     if x is None or len(node.outputs) > 1 or any(p is None or p.dtype != np.float32 for p in parts):
@@ -334,8 +230,8 @@ def _batch_normalization(work: _Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
-def _concat(work: _Lowering, node: ir.Node) -> Refusal | None:
-    out = _dims(node.outputs[0])
+def _concat(work: Lowering, node: ir.Node) -> Refusal | None:
+    out = static_dims(node.outputs[0])
     if out is None or int(_attribute(node, "axis", 1)) % len(out) != 1:
         return Refusal("it does not join channels")
     plans = [work.plan(v) for v in node.inputs]
@@ -343,26 +239,26 @@ def _concat(work: _Lowering, node: ir.Node) -> Refusal | None:
         return Refusal("an input is no map")
     known = [p for p in plans if p is not None]
     nodes = tuple(dict.fromkeys((*(n for p in known for n in p.nodes), node.name or "")))
-    work.plans[node.outputs[0].name or ""] = _Plan(nodes, tuple(c for p in known for c in p.channels))
+    work.plans[node.outputs[0].name or ""] = Plan(nodes, tuple(c for p in known for c in p.channels))
     return None
 
 
-def _split(work: _Lowering, node: ir.Node) -> Refusal | None:
-    plan, sizes = work.plan(node.inputs[0]), [_dims(v) for v in node.outputs]
-    dims = _dims(node.inputs[0])
+def _split(work: Lowering, node: ir.Node) -> Refusal | None:
+    plan, sizes = work.plan(node.inputs[0]), [static_dims(v) for v in node.outputs]
+    dims = static_dims(node.inputs[0])
     if plan is None or dims is None or None in sizes or int(_attribute(node, "axis", 0)) % len(dims) != 1:
         return Refusal("it does not split channels into parts of known size")
     start = 0
     for value, out in zip(node.outputs, sizes, strict=True):
         assert out is not None
         nodes = tuple(dict.fromkeys((*plan.nodes, node.name or "")))
-        work.plans[value.name or ""] = _Plan(nodes, plan.channels[start : start + out[1]])
+        work.plans[value.name or ""] = Plan(nodes, plan.channels[start : start + out[1]])
         start += out[1]
     return None
 
 
-def _slice(work: _Lowering, node: ir.Node) -> Refusal | None:
-    plan, dims = work.plan(node.inputs[0]), _dims(node.inputs[0])
+def _slice(work: Lowering, node: ir.Node) -> Refusal | None:
+    plan, dims = work.plan(node.inputs[0]), static_dims(node.inputs[0])
     given = [constant_of(_input(node, p)) if _input(node, p) is not None else None for p in range(1, 5)]
     if plan is None or dims is None or given[0] is None or given[1] is None or given[2] is None:
         return Refusal("it does not take channels of a map")
@@ -371,33 +267,34 @@ def _slice(work: _Lowering, node: ir.Node) -> Refusal | None:
         return Refusal("it does not take channels of a map")
     step = 1 if given[3] is None else int(given[3][0])
     channels = plan.channels[slice(int(given[0][0]), int(given[1][0]), step)] if step > 0 else ()
-    if len(channels) != (_dims(node.outputs[0]) or (0, 0))[1]:
+    if len(channels) != (static_dims(node.outputs[0]) or (0, 0))[1]:
         return Refusal("it takes channels backwards")
-    work.plans[node.outputs[0].name or ""] = _Plan((*plan.nodes, node.name or ""), channels)
+    work.plans[node.outputs[0].name or ""] = Plan((*plan.nodes, node.name or ""), channels)
     return None
 
 
-def _pool(work: _Lowering, node: ir.Node) -> Refusal | None:
-    x, dims, out = work.source(node.inputs[0]), _dims(node.inputs[0]), _dims(node.outputs[0])
+def _pool(work: Lowering, node: ir.Node) -> Refusal | None:
+    x, dims, out = work.source(node.inputs[0]), static_dims(node.inputs[0]), static_dims(node.outputs[0])
     if x is None or dims is None or out is None or len(dims) != 4 or len(node.outputs) > 1:
         return Refusal("its input is no map of known size, or it gives indices")
-    kernel = tuple(int(k) for k in _attribute(node, "kernel_shape", (1, 1)))
-    strides = tuple(int(s) for s in _attribute(node, "strides", (1, 1)))
-    if any(d != 1 for d in _attribute(node, "dilations", (1, 1))):
+    kernel, strides = _pair(node, "kernel_shape"), _pair(node, "strides")
+    if _pair(node, "dilations") != (1, 1):
         return Refusal("it is dilated")
-    pads = _pads(node, dims, kernel, strides)  # type: ignore[arg-type]
+    pads = _pads(node, dims, kernel, strides)
+    if min(pads) < 0:
+        return Refusal("its pads are negative")
     counts = bool(_attribute(node, "count_include_pad", 0))
     reach = [(o - 1) * s + k - p for o, s, k, p in zip(out[2:], strides, kernel, pads[:2], strict=True)]
     if counts and any(r > d + p for r, d, p in zip(reach, dims[2:], pads[2:], strict=True)):
         return Refusal("windows beyond the padding are counted")
     kind = "max" if node.op_type == "MaxPool" else "mean"
     y = node.outputs[0].name or ""
-    work.put(Pool((node.name or "",), x, y, kind, kernel, strides, pads, counts), node.outputs[0])  # type: ignore[arg-type]
+    work.put(Pool((node.name or "",), x, y, kind, kernel, strides, pads, counts), node.outputs[0])
     return None
 
 
-def _mean(work: _Lowering, node: ir.Node) -> Refusal | None:
-    x, dims = work.source(node.inputs[0]), _dims(node.inputs[0])
+def _mean(work: Lowering, node: ir.Node) -> Refusal | None:
+    x, dims = work.source(node.inputs[0]), static_dims(node.inputs[0])
     if x is None or dims is None or len(dims) != 4:
         return Refusal("its input is no map of known size")
     if node.op_type == "ReduceMean":
@@ -409,26 +306,25 @@ def _mean(work: _Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
-def _view(work: _Lowering, node: ir.Node) -> Refusal | None:
+def _view(work: Lowering, node: ir.Node) -> Refusal | None:
     """Reshape, Flatten, Squeeze: the same map, or a map by rows that only a matrix product may read."""
     value, name = node.inputs[0], node.outputs[0].name or ""
-    dims, out, x = _dims(value), _dims(node.outputs[0]), work.source(value)
+    dims, out, x = static_dims(value), static_dims(node.outputs[0]), work.source(value)
     if x is None or dims is None or out is None:
         return Refusal("its input is no map of known size")
-    images, *rest = work.lowered.shapes[x]
-    if len(out) not in (2, 4) or out[0] != images:
-        return Refusal("it is no flattening of a map")
-    if [d for d in out if d != 1] == [d for d in (images, *rest) if d != 1] and out[1] == rest[0]:
+    images, channels, height, width = work.lowered.shapes[x]
+    if len(out) in (2, 4) and (*out, 1, 1)[:4] == (images, channels, height, width):
         work.held[name] = x
-    elif len(out) == 2 and out[1] == rest[0] * rest[1] * rest[2]:
-        work.held[name], work.flat[name] = x, x
+    elif out == (images, channels * height * width):
+        work.held[name] = x
+        work.flat.add(name)
     else:
         return Refusal("it is no flattening of a map")
     return None
 
 
-def _dense(work: _Lowering, node: ir.Node) -> Refusal | None:
-    dims = [_dims(v) for v in node.inputs[:2]]
+def _dense(work: Lowering, node: ir.Node) -> Refusal | None:
+    dims = [static_dims(v) for v in node.inputs[:2]]
     work.source(node.inputs[0])
     x = work.held.get(node.inputs[0].name or "") if node.inputs[0] is not None else None
     refused = _weights(node, {"matrix": 1, "bias": 2})
@@ -437,9 +333,9 @@ def _dense(work: _Lowering, node: ir.Node) -> Refusal | None:
     plain = _attribute(node, "alpha", 1.0) == 1.0 and _attribute(node, "beta", 1.0) == 1.0
     if not plain or _attribute(node, "transA", 0):
         return Refusal("it has factors, or its input is transposed")
-    out = _dims(node.outputs[0])
-    bias = _dims(_input(node, 2)) if _input(node, 2) is not None else None
-    if out is None or (bias is not None and [d for d in bias if d != 1] != [d for d in out[1:] if d != 1]):
+    out = static_dims(node.outputs[0])
+    bias = _input(node, 2)
+    if out is None or (bias is not None and static_dims(bias) not in ((out[1],), (1, out[1]))):
         return Refusal("its bias is not one number per column")
     operation = Dense(
         nodes=(node.name or "",),
@@ -453,7 +349,7 @@ def _dense(work: _Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
-def _same(work: _Lowering, node: ir.Node) -> Refusal | None:
+def _same(work: Lowering, node: ir.Node) -> Refusal | None:
     name = "" if node.inputs[0] is None else node.inputs[0].name or ""
     y = node.outputs[0].name or ""
     if name in work.plans:
@@ -463,7 +359,7 @@ def _same(work: _Lowering, node: ir.Node) -> Refusal | None:
         return Refusal("its input is no map")
     work.held[y] = work.held[name]
     if name in work.flat:
-        work.flat[y] = work.flat[name]
+        work.flat.add(y)
     return None
 
 

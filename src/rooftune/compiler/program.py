@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from rooftune.compiler.choose import Schedule, first_choice
-from rooftune.compiler.emit.work import Phase
+from rooftune.compiler.emit.work import Operand, Phase
 from rooftune.compiler.kernels.borders import emit_clear, emit_pack, emit_unpack
 from rooftune.compiler.kernels.dense import dense_weights, emit_dense
 from rooftune.compiler.kernels.pointwise import emit_pointwise, pointwise_weights
 from rooftune.compiler.kernels.pool import emit_mean, emit_pool
 from rooftune.compiler.kernels.route import emit_route
-from rooftune.compiler.lower import Lowered
+from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.memory import place_values
 from rooftune.compiler.operations import Convolution, Dense, Floats, Mean, Operation, Pointwise, Pool, Route
@@ -24,7 +24,6 @@ from rooftune.compiler.target import Target
 from rooftune.compiler.threads import ARGUMENTS, synchronisation
 
 __all__ = ["Choose", "Program", "Step", "build"]
-
 
 _FEW_CHANNELS = 4
 """Images of at most so many channels are not filled up to a vector."""
@@ -67,7 +66,6 @@ class Program:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     dims: Mapping[str, tuple[int, ...]]
-    chosen: Mapping[str, Schedule] = field(default_factory=dict)
 
     @property
     def phases(self) -> tuple[tuple[Step, Phase], ...]:
@@ -111,7 +109,7 @@ class Program:
                 calls.append(self._pointer(f"%p{number}", operand, weight_places))
                 pointers.append(f"ptr %p{number}")
             given = ", ".join(["i64 %thread", "i64 %threads", *pointers])
-            calls.append(f"  ; {', '.join(step.nodes)}: {step.kernel}")
+            calls.append(f"  ; {_printable(', '.join(step.nodes))}: {step.kernel}")
             calls.append(f"  call void @{called}({given})")
             calls.append("  call void @barrier(ptr %control, i64 %threads)")
             calls += _stamp(place + 1)
@@ -120,20 +118,24 @@ class Program:
         head = f"define void @run({parameters}) noinline nounwind {{\nstart:"
         run = "\n".join([head, "  %first = icmp eq i64 %thread, 0", *calls, "  ret void", "}"])
         counter = "declare i64 @llvm.readcyclecounter()"
-        return "\n".join([*declarations, counter, *functions, run, synchronisation()])
+        return "\n".join([*declarations, counter, *functions, run, synchronisation(self.target.architecture)])
 
-    def _pointer(self, name: str, operand: str, weight_places: Mapping[str, int]) -> str:
-        kind, _, what = operand.partition(":")
-        if kind == "weights" and what:
-            return f"  {name} = getelementptr inbounds i8, ptr %weights, i64 {4 * weight_places[what]}"
-        if kind in ("input", "output") and what:
-            place = (self.inputs if kind == "input" else self.outputs).index(what)
-            at = f"{name}.at"
-            found = f"  {at} = getelementptr inbounds ptr, ptr %{kind}s, i64 {place}"
-            return f"{found}\n  {name} = load ptr, ptr {at}, align 8"
-        if operand == "scratch":
-            return f"  {name} = getelementptr inbounds i8, ptr %scratch, i64 0"
-        return f"  {name} = getelementptr inbounds i8, ptr %arena, i64 {self.places[operand]}"
+    def _pointer(self, name: str, operand: Operand, weight_places: Mapping[str, int]) -> str:
+        if operand.kind in ("input", "output"):
+            place = (self.inputs if operand.kind == "input" else self.outputs).index(operand.name)
+            found = f"  {name}.at = getelementptr inbounds ptr, ptr %{operand.kind}s, i64 {place}"
+            return f"{found}\n  {name} = load ptr, ptr {name}.at, align 8"
+        base, place = "scratch", 0
+        if operand.kind == "weights":
+            base, place = "weights", 4 * weight_places[operand.name]
+        elif operand.kind == "value":
+            base, place = "arena", self.places[operand.name]
+        return f"  {name} = getelementptr inbounds i8, ptr %{base}, i64 {place}"
+
+
+def _printable(text: str) -> str:
+    """A model's names on one line: what they hold must not become code."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _stamp(place: int) -> list[str]:
@@ -190,7 +192,6 @@ def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Ch
         tuple(lowered.inputs),
         tuple(lowered.outputs),
         dict(lowered.dims),
-        chosen,
     )
 
 
@@ -288,6 +289,6 @@ def _placed(steps: list[Step], maps: Mapping[str, Map]) -> tuple[dict[str, int],
     for number, step in enumerate(steps):
         for phase in step.phases:
             for operand in phase.operands:
-                if operand in maps:
-                    used[operand] = (used.get(operand, (number, number))[0], number)
+                if operand.kind == "value":
+                    used[operand.name] = (used.get(operand.name, (number, number))[0], number)
     return place_values({name: 4 * maps[name].size for name in used}, used)

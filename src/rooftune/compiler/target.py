@@ -43,6 +43,11 @@ class Target:
     l3: int = _L3
 
     @property
+    def architecture(self) -> str:
+        """As LLVM calls it."""
+        return WIDTHS[self.isa][0]
+
+    @property
     def sums(self) -> int:
         """Vectors a kernel may hold as sums: the rest is for operands, and LLVM spills beyond 29 of 32."""
         return self.registers - 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rooftune.compiler.machine_code import architecture
-
 __all__ = ["ARGUMENTS", "CONTROL_BYTES", "FIELDS", "synchronisation"]
 
 FIELDS = {"ticket": 0, "sleepers": 64, "stop": 128, "arrived": 192, "turn": 256, "threads": 320, "arguments": 384}
@@ -16,20 +14,23 @@ ARGUMENTS = ("arena", "weights", "inputs", "outputs", "scratch", "stamps")
 _SPINS = 20_000
 """Turns of the waiting loop before a thread sleeps: some 50 µs to 200 µs."""
 
+_PAUSE = {
+    "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),
+    "aarch64": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"),
+}
+"""How a waiting thread tells its core so, and the declaration of that."""
+
 _FUTEX = {"x86_64": 202, "aarch64": 98}
 
 
-def synchronisation() -> str:
+def synchronisation(architecture: str) -> str:
     """`barrier`, `worker` (runs until it is stopped) and `submit` (one run, the caller being thread 0).
 
     `run(thread, threads, ARGUMENTS ..., control)` must be defined beside them. A worker
     spins for the next ticket and then sleeps on a futex; where the system has none it goes on spinning and yields.
     """
-    pause = (
-        "call void @llvm.x86.sse2.pause()" if architecture() == "x86_64" else 'call void asm sideeffect "yield", ""()'
-    )
-    declared = "declare void @llvm.x86.sse2.pause()\n" if architecture() == "x86_64" else ""
-    number = _FUTEX.get(architecture())
+    pause, declared = _PAUSE.get(architecture, ("", ""))
+    number = _FUTEX.get(architecture)
     sleep = (
         f"%slept = call i64 (i64, ...) @syscall(i64 {number}, ptr %ticket.at, i64 128, i64 %last.long, ptr null)"
         if number

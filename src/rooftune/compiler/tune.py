@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import onnx_ir as ir
 
 from rooftune.compiler.choose import Schedule, candidates, estimate, first_choice
-from rooftune.compiler.kernels.depthwise import Depthwise
-from rooftune.compiler.kernels.direct import Direct
 from rooftune.compiler.kernels.winograd import Winograd
-from rooftune.compiler.lower import Lowered
+from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Convolution
 from rooftune.compiler.program import Program, build
 from rooftune.compiler.target import Target
 from rooftune.protocols import Store
 
-__all__ = ["COMPILER", "Timer", "Trial", "Tuner"]
+__all__ = ["COMPILER", "Timer", "Tuner"]
 
 COMPILER = 1
 """Raised when a change of the kernels makes older measurements worthless."""
 
-_KINDS: dict[str, type[Schedule]] = {"direct": Direct, "winograd": Winograd, "depthwise": Depthwise}
 _OF_A_KIND = 2
 """How many of each algorithm (of each tile size, for Winograd's) are timed."""
 
@@ -35,15 +32,6 @@ class Timer(Protocol):
     """Seconds that the steps of `node` take in each of these programs, weights cold, the programs in turns."""
 
     def __call__(self, programs: Sequence[Program], node: str) -> Sequence[float]: ...
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What was measured for one convolution: every candidate with its seconds, the fastest first."""
-
-    node: str
-    tried: tuple[tuple[Schedule, float], ...]
-    remembered: bool
 
 
 @dataclass
@@ -63,18 +51,15 @@ class Tuner:
     clock: Any
     left: float
     tiles: tuple[int, ...] = (2, 4)
-    trials: list[Trial] = field(default_factory=list)
 
     def __call__(self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule:
         options = self._options(op, x, y, target, winograd)
         if len(options) == 1:
             return options[0]
         key = self._key(op, x, y, target, options)
-        known = self.store.get(key)
-        if isinstance(known, list) and known:
-            tried = tuple((_schedule(entry["schedule"]), float(entry["seconds"])) for entry in known)
-            self.trials.append(Trial(op.nodes[0], tried, True))
-            return tried[0][0]
+        known = next((o for o in options if _plain(o) == self._fastest(key)), None)
+        if known is not None:
+            return known
         if self.left <= 0:
             return first_choice(op, x, y, target, winograd=winograd)
         started = self.clock()
@@ -82,9 +67,14 @@ class Tuner:
         seconds = self.timer(programs, op.nodes[0])
         ranked = sorted(zip(options, seconds, strict=True), key=lambda entry: entry[1])
         self.store.put(key, [{"schedule": _plain(s), "seconds": t} for s, t in ranked])
-        self.trials.append(Trial(op.nodes[0], tuple(ranked), False))
         self.left -= self.clock() - started
         return ranked[0][0]
+
+    def _fastest(self, key: str) -> Any:
+        """The schedule that won when this was measured; None where it was not, or nobody can read what is stored."""
+        known = self.store.get(key)
+        first = known[0] if isinstance(known, list) and known else None
+        return first.get("schedule") if isinstance(first, dict) else None
 
     def _options(self, op: Convolution, x: Map, y: Map, target: Target, winograd: bool) -> list[Schedule]:
         """The most promising ones of every algorithm."""
@@ -108,11 +98,6 @@ class Tuner:
 
 def _plain(schedule: Schedule) -> dict[str, Any]:
     return {"kind": type(schedule).__name__.lower(), **asdict(schedule)}
-
-
-def _schedule(entry: dict[str, Any]) -> Schedule:
-    kind = _KINDS[entry["kind"]]
-    return kind(**{name: value for name, value in entry.items() if name != "kind"})
 
 
 def _alone(op: Convolution, x: Map, y: Map, target: Target, schedule: Schedule) -> Program:

@@ -6,7 +6,8 @@ import ctypes
 import mmap
 import os
 import threading
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,15 +79,9 @@ class NativeProgram:
         ]
         for one in self._workers:
             one.start()
-
-    @property
-    def memory_bytes(self) -> dict[str, int]:
-        """What the instance holds: arena, packed weights, scratch of all threads."""
-        return {
-            "arena": int(self._arena.nbytes),
-            "weights": int(self._weights.nbytes),
-            "scratch": int(self._scratch.nbytes),
-        }
+        # what the threads still use outlives a program that nobody closed
+        held = (self._code, self._control, self._arena, self._weights, self._scratch, self._stamps)
+        self._end = weakref.finalize(self, _end, self._call, self._control, self._workers, held)
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; inputs are fp32 arrays of the shapes the program was built for."""
@@ -116,12 +111,9 @@ class NativeProgram:
     def close(self) -> None:
         """End the threads and free the memory; the program cannot be run afterwards."""
         with self._lock:
-            if self._control.size == 0:
+            if self._end.detach() is None:
                 return
-            self._set("stop", 1)
-            self._call(self._control.ctypes.data)
-            for one in self._workers:
-                one.join()
+            _end(self._call, self._control, self._workers, None)
             self._control = self._arena = self._weights = self._scratch = np.zeros(0, np.uint8)
 
     def _places(self) -> tuple[int, ...]:
@@ -136,6 +128,14 @@ class NativeProgram:
 
     def _word(self, place: int, value: int) -> None:
         self._control[place : place + 8].view(np.uint64)[0] = value
+
+
+def _end(call: Any, control: NDArray[np.uint8], workers: Sequence[threading.Thread], held: Any) -> None:
+    """Let the threads of a program return; `held` keeps alive what they use until then."""
+    control[FIELDS["stop"] : FIELDS["stop"] + 8].view(np.uint64)[0] = 1
+    call(control.ctypes.data)
+    for one in workers:
+        one.join()
 
 
 def pages(size: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rooftune.compiler.describe import layout_lines, lowered_lines, schedule_lines, step_facts
-from rooftune.compiler.lower import Lowered
+from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.machine_code import compile_code
 from rooftune.compiler.program import Program, build
 from rooftune.compiler.target import WIDTHS, host_target
@@ -101,7 +101,8 @@ def compile_model(
         found = lowered_model(model)
     if isinstance(found, Refusal):
         raise InputError(
-            f"the model cannot be compiled: {found.reason}", "the native backend runs it in ONNX Runtime instead"
+            f"the model cannot be compiled: {found.reason}",
+            "run it with another engine: `rooftune optimize` chooses one",
         )
     clock.append(time.perf_counter())
     with report.stage("writing the program"):

@@ -76,9 +76,8 @@ def open_job(
     count = thread_count(threads)
     chosen, absent = _backends(backends)
     model, samples = open_with_samples(source, inputs, shapes=shapes, batch=batch, seed=seed)
-    if backends is None:
-        chosen, refusing = _willing(chosen, model)
-        absent = [*absent, *refusing]
+    chosen, refusing = _willing(chosen, model)
+    absent = [*absent, *refusing]
     given = f"random, seed {seed}" if inputs is None else "arrays" if isinstance(inputs, Mapping) else str(inputs)
     bound = {name: tuple(int(d) for d in array.shape) for name, array in samples[0].items()}
     return Job(model, samples, given, bound, chosen, absent, count, objective, budget, seed)
@@ -96,8 +95,13 @@ def _backends(names: Sequence[str] | None) -> tuple[list[Backend], list[Refused]
 
 
 def _willing(backends: Sequence[Backend], model: Model) -> tuple[list[Backend], list[Refused]]:
-    """Those with something to say about a model; and the others, unless nobody else is there."""
+    """Those that run a model themselves, and the others with their reasons. InputError where there is nobody else."""
     asked = [(backend, backend.refuses(model)) for backend in backends]
     willing = [backend for backend, why in asked if why is None]
     refused = [Refused(f"backend {backend.name}", why.reason) for backend, why in asked if why is not None]
-    return (willing, refused) if willing else (list(backends), [])
+    if not willing:
+        first = refused[0]
+        raise InputError(
+            f"the {first.what} does not run this model: {first.reason}", "leave --backends out, or name others"
+        )
+    return willing, refused

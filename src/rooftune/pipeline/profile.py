@@ -63,6 +63,9 @@ def profile(
     engine = find_backend(backend)
     count = thread_count(threads)
     model, samples = open_with_samples(source, inputs, shapes=shapes, batch=batch, seed=seed)
+    refused = engine.refuses(model)
+    if refused is not None:
+        raise InputError(f"{backend} does not run this model itself: {refused.reason}", "try another --backend")
     host = machine or open_machine(HOST, report)
     analysis = analyze_on(model, host, count, group_rules_of(backend))
     candidate = engine.default(count)

@@ -9,19 +9,39 @@ from dataclasses import dataclass
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.target import Target
 
-__all__ = ["Phase", "begin", "jobs"]
+__all__ = ["SCRATCH", "Operand", "Phase", "begin", "jobs"]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What a kernel's pointer points to: a `value` of the arena, `weights`, an `input`, an `output`, or `scratch`."""
+
+    kind: str
+    name: str = ""
+
+    @classmethod
+    def value(cls, name: str) -> Operand:
+        """A value of the program."""
+        return cls("value", name)
+
+    @classmethod
+    def weights(cls, made: str, what: str) -> Operand:
+        """One kind of weights of the operation that makes a value: `weight`, `bias`, `scale`, `shift`."""
+        return cls("weights", f"{made}.{what}")
+
+
+SCRATCH = Operand("scratch")
 
 
 @dataclass(frozen=True)
 class Phase:
     """A function all threads run together, and what its pointers are; nobody goes on before all are done.
 
-    operands  names of values, `weights:NAME`, `input:NAME`, `output:NAME`, or `scratch`
     scratch   floats every thread needs beside them, `shared` those that all need together
     """
 
     function: Function
-    operands: tuple[str, ...]
+    operands: tuple[Operand, ...]
     scratch: int = 0
     shared: int = 0
 

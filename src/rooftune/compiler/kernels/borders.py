@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rooftune.compiler.emit.function import Function, Index, Value
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Map
 from rooftune.compiler.target import Target
 
 __all__ = ["emit_clear", "emit_pack", "emit_unpack"]
 
 
-def emit_pack(name: str, source: str, value: str, y: Map, target: Target) -> list[Phase]:
+def emit_pack(name: str, source: str, held: str, y: Map, target: Target) -> list[Phase]:
     """An input of shape [image, channel, row, column] as a map; one row of one block of channels is a job."""
     code, at = begin(name, ["x", "y"], target)
     with jobs(code, y.images * y.blocks * y.height) as job:
@@ -21,7 +21,7 @@ def emit_pack(name: str, source: str, value: str, y: Map, target: Target) -> lis
         into = code.at(at["y"], image * y.image + block * y.plane + row * y.row + y.origin)
         count = code.least(y.block, y.channels - block * y.block)
         _transpose(code, read, into, y, count, pixels)
-    return [Phase(code, (f"input:{source}", value))]
+    return [Phase(code, (Operand("input", source), Operand.value(held)))]
 
 
 def _transpose(code: Function, read: Value, into: Value, y: Map, channels: Index, pixels: int) -> None:
@@ -31,8 +31,8 @@ def _transpose(code: Function, read: Value, into: Value, y: Map, channels: Index
     if whole:
         with code.loop(0, whole, lanes) as column:
             vectors = [code.load(read, column + channel * pixels) for channel in range(y.channels)]
-            for n, value in enumerate(interleave(code, vectors)):
-                code.store(value, into, column * y.channels + n * lanes)
+            for n, vector in enumerate(interleave(code, vectors)):
+                code.store(vector, into, column * y.channels + n * lanes)
     with code.loop(whole, y.width) as column, code.loop(0, channels) as channel:
         one = code.load(read, channel * pixels + column, "float")
         code.store(one, into, column * y.block + channel)
@@ -59,7 +59,7 @@ def interleave(code: Function, vectors: list[Value]) -> list[Value]:
     return found
 
 
-def emit_unpack(name: str, value: str, result: str, x: Map, target: Target) -> list[Phase]:
+def emit_unpack(name: str, held: str, result: str, x: Map, target: Target) -> list[Phase]:
     """A map as an output of shape [image, channel, row, column]."""
     code, at = begin(name, ["x", "y"], target)
     pixels = x.height * x.width
@@ -70,10 +70,10 @@ def emit_unpack(name: str, value: str, result: str, x: Map, target: Target) -> l
         with code.loop(0, x.height) as row, code.loop(0, x.width) as column:
             one = code.load(read, row * x.row + column * x.block, "float")
             code.store(one, into, row * x.width + column)
-    return [Phase(code, (value, f"output:{result}"))]
+    return [Phase(code, (Operand.value(held), Operand("output", result)))]
 
 
-def emit_clear(name: str, value: str, x: Map, target: Target) -> list[Phase]:
+def emit_clear(name: str, held: str, x: Map, target: Target) -> list[Phase]:
     """Zeros around a map, before its pixels are written."""
     code, at = begin(name, ["x"], target)
     top, left, _, right = x.halo
@@ -91,4 +91,4 @@ def emit_clear(name: str, value: str, x: Map, target: Target) -> list[Phase]:
             behind = (row + top) * x.row + (left + x.width) * x.block
             run(behind, behind + (right + left) * x.block)
         run((top + x.height - 1) * x.row + (left + x.width) * x.block, x.plane)
-    return [Phase(code, (value,))]
+    return [Phase(code, (Operand.value(held),))]

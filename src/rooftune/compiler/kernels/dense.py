@@ -6,7 +6,7 @@ import numpy as np
 
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Index
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Dense, Floats
 from rooftune.compiler.target import Target
@@ -69,7 +69,12 @@ def emit_dense(name: str, op: Dense, x: Map, y: Map, target: Target) -> list[Pha
                     at["y"],
                     image * y.image + (group * VECTORS + v) * y.plane + y.origin,
                 )
-    return [Phase(code, (op.x, f"weights:{op.y}.weight", f"weights:{op.y}.bias", op.y))]
+    return [
+        Phase(
+            code,
+            (Operand.value(op.x), Operand.weights(op.y, "weight"), Operand.weights(op.y, "bias"), Operand.value(op.y)),
+        )
+    ]
 
 
 def _order(x: Map) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
 from rooftune.compiler.target import Target
@@ -81,8 +81,13 @@ class Depthwise:
                 tile.emit(column, self.columns)
             if y.width % self.columns:
                 tile.emit(whole, y.width % self.columns)
-        given = (op.x, f"weights:{op.y}.weight", f"weights:{op.y}.bias", op.y)
-        return [Phase(code, (*given, op.residual) if residual is not None else given)]
+        given = (
+            Operand.value(op.x),
+            Operand.weights(op.y, "weight"),
+            Operand.weights(op.y, "bias"),
+            Operand.value(op.y),
+        )
+        return [Phase(code, (*given, Operand.value(op.residual)) if residual is not None else given)]
 
 
 @dataclass(frozen=True)

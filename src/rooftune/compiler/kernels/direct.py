@@ -9,7 +9,7 @@ import numpy as np
 
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
 from rooftune.compiler.target import Target
@@ -107,8 +107,13 @@ class Direct:
                     row_code.emit(self.columns, rest)
             else:
                 row_code.emit(self.columns, self.vectors if full else rest)
-        given = (op.x, f"weights:{op.y}.weight", f"weights:{op.y}.bias", op.y)
-        return [Phase(code, (*given, op.residual) if residual is not None else given)]
+        given = (
+            Operand.value(op.x),
+            Operand.weights(op.y, "weight"),
+            Operand.weights(op.y, "bias"),
+            Operand.value(op.y),
+        )
+        return [Phase(code, (*given, Operand.value(op.residual)) if residual is not None else given)]
 
 
 def _before(op: Convolution, x: Map) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rooftune.compiler.emit.activation import activate
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Floats, Pointwise
 from rooftune.compiler.target import Target
@@ -49,5 +49,6 @@ def emit_pointwise(name: str, op: Pointwise, x: Map, other: Map | None, y: Map, 
                 with_this = gate if gate is not None else code.load(second, column * other.block)
                 value = code.arithmetic({"add": "fadd", "mul": "fmul"}[op.kind], value, with_this)
             code.store(activate(code, value, op.activation), into, column * y.block)
-    given = (op.x, *((op.other,) if op.other else ()), *(f"weights:{op.y}.{what}" for what in constants), op.y)
+    sources = [Operand.value(name) for name in op.reads]
+    given = (*sources, *(Operand.weights(op.y, what) for what in constants), Operand.value(op.y))
     return [Phase(code, given)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rooftune.compiler.emit.function import Function, Index, Value
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Mean, Pool
 from rooftune.compiler.target import Target
@@ -34,9 +34,9 @@ def emit_pool(name: str, op: Pool, x: Map, y: Map, target: Target) -> list[Phase
                     best.set(code.arithmetic("fadd", old, value) if op.kind == "mean" else _larger(code, old, value))
             value = best.get()
             if op.kind == "mean":
-                value = code.arithmetic("fmul", value, _share(code, op, top, bottom, left, right, kind))
+                value = code.arithmetic("fmul", value, _share(code, op, x, y, (top, bottom), (left, right), kind))
             code.store(value, into, column * y.block)
-    return [Phase(code, (op.x, op.y))]
+    return [Phase(code, (Operand.value(op.x), Operand.value(op.y)))]
 
 
 def emit_mean(name: str, op: Mean, x: Map, y: Map, target: Target) -> list[Phase]:
@@ -55,7 +55,7 @@ def emit_mean(name: str, op: Mean, x: Map, y: Map, target: Target) -> list[Phase
             total.set(code.arithmetic("fadd", total.get(), part.get()))
         mean = code.arithmetic("fmul", total.get(), 1.0 / (x.height * x.width))
         code.store(mean, at["y"], image * y.image + block * y.plane + y.origin)
-    return [Phase(code, (op.x, op.y))]
+    return [Phase(code, (Operand.value(op.x), Operand.value(op.y)))]
 
 
 def _window(code: Function, place: Index, stride: int, pad: int, kernel: int, size: int) -> tuple[Index, Index]:
@@ -74,11 +74,15 @@ def _larger(code: Function, old: Value, new: Value) -> Value:
     return code.emit(old.kind, f"select {truths} {odd.name}, {old.kind} {old.name}, {old.kind} {best.name}")
 
 
-def _share(code: Function, op: Pool, top: Index, bottom: Index, left: Index, right: Index, kind: str) -> Value | float:
-    """One over the number of pixels that count."""
-    if op.counts_pads or not any(op.pads):
+def _share(
+    code: Function, op: Pool, x: Map, y: Map, rows: tuple[Index, Index], columns: tuple[Index, Index], kind: str
+) -> Value | float:
+    """One over the number of pixels that count: fewer than the kernel has where windows are cut at the edges."""
+    ends = zip((y.height, y.width), op.strides, op.kernel, (x.height, x.width), strict=True)
+    cut = any(op.pads) or any((count - 1) * stride + kernel > size for count, stride, kernel, size in ends)
+    if op.counts_pads or not cut:
         return 1.0 / (op.kernel[0] * op.kernel[1])
-    count = (bottom - top) * (right - left)
+    count = (rows[1] - rows[0]) * (columns[1] - columns[0])
     assert isinstance(count, Value)
     number = code.emit("float", f"uitofp i64 {count.name} to float")
     one = code.emit("float", f"fdiv float {code.text(1.0, 'float')}, {number.name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rooftune.compiler.emit.function import Function, Value
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Route
 from rooftune.compiler.target import Target
@@ -42,7 +42,7 @@ def emit_route(name: str, op: Route, sources: Sequence[Map], y: Map, target: Tar
                 with code.loop(0, y.width) as column:
                     parts = {key: code.load(start, column * y.block) for key, start in starts.items()}
                     code.store(_gathered(code, parts, lanes), into, column * y.block)
-    return [Phase(code, (*op.sources, op.y))]
+    return [Phase(code, (*map(Operand.value, op.sources), Operand.value(op.y)))]
 
 
 def _gathered(code: Function, parts: dict[tuple[int, int], Value], lanes: Sequence[Lane]) -> Value:

@@ -13,7 +13,7 @@ import numpy as np
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.linear import multiply
-from rooftune.compiler.emit.work import Phase, begin, jobs
+from rooftune.compiler.emit.work import SCRATCH, Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
 from rooftune.compiler.target import Target
@@ -114,15 +114,15 @@ class Winograd:
         """The code, and what it is given."""
         rest = ["residual"] if residual is not None else []
         given = {
-            "x": op.x,
-            "weight": f"weights:{op.y}.weight",
-            "bias": f"weights:{op.y}.bias",
-            "y": op.y,
-            "residual": op.residual,
-            "scratch": "scratch",
+            "x": Operand.value(op.x),
+            "weight": Operand.weights(op.y, "weight"),
+            "bias": Operand.weights(op.y, "bias"),
+            "y": Operand.value(op.y),
+            "residual": Operand.value(op.residual),
+            "scratch": SCRATCH,
         }
 
-        def function(suffix: str, *pointers: str) -> tuple[Function, _Batch, tuple[str, ...]]:
+        def function(suffix: str, *pointers: str) -> tuple[Function, _Batch, tuple[Operand, ...]]:
             code, at = begin(name + suffix, pointers, target)
             return code, _Batch(self, code, op, x, y, residual, at), tuple(given[p] for p in pointers)
 

@@ -15,7 +15,7 @@ from rooftune.protocols import Arrays
 from rooftune.verdicts import Refusal
 
 if TYPE_CHECKING:
-    from rooftune.compiler.lower import Lowered
+    from rooftune.compiler.lowering import Lowered
     from rooftune.execute.profile import Profile
     from rooftune.graph.model import Model
 
@@ -107,7 +107,6 @@ class NativeModel:
         tuner = tuner_for(target, float(candidate.settings.get("tune_seconds", 0.0)))
         winograd = bool(candidate.settings.get("winograd", True))
         program = build(lowered, target, winograd=winograd, choose=tuner)
-        self.trials = tuner.trials
         self._program = NativeProgram(program, candidate.threads)
         self.inputs = {name: TensorSpec("float32", program.dims[name]) for name in program.inputs}
         self.outputs = {name: TensorSpec("float32", program.dims[name]) for name in program.outputs}

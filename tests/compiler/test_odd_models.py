@@ -1,0 +1,128 @@
+"""Names that mean something to us, aliases, empty parts and other graphs that are legal and odd."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rooftune.compiler.lower import lower
+from rooftune.compiler.target import host_target
+from rooftune.execute.backend import Candidate
+from rooftune.execute.backends.native import BACKEND, NativeModel
+from rooftune.execute.backends.onnxruntime import reference_candidate
+from rooftune.execute.worker import Worker
+from rooftune.graph.load import load_proto
+from rooftune.verdicts import Refusal
+
+pytestmark = pytest.mark.skipif(host_target() is None, reason="no kernels for this processor")
+
+
+def model(
+    nodes: list[onnx.NodeProto],
+    inputs: dict[str, list[int]],
+    outputs: dict[str, list[int]],
+    weights: dict[str, np.ndarray],
+) -> onnx.ModelProto:
+    def infos(of: dict[str, list[int]]) -> list[onnx.ValueInfoProto]:
+        return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in of.items()]
+
+    given = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, "odd", infos(inputs), infos(outputs), given)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def agrees(proto: onnx.ModelProto, folder: Path) -> None:
+    """The compiled model gives what ONNX Runtime gives."""
+    path = folder / "model.onnx"
+    onnx.save(proto, path)
+    compiled = BACKEND.load(path, Candidate("native", {"winograd": True}, 2))
+    assert isinstance(compiled, NativeModel)
+    feed = {name: numbers(*spec.shape, seed=7) for name, spec in compiled.inputs.items()}
+    found = compiled.run(feed)
+    compiled.close()
+    with Worker(reference_candidate(), path) as worker:
+        for name, expected in worker.run(feed).items():
+            np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["input:0", "scratch", "weights:w", "output:y", "a\n}", 'q"uote', "%0"])
+def test_any_name_is_only_a_name(name: str, tmp_path: Path) -> None:
+    middle, end = f"{name} middle", f"{name} end"
+    nodes = [
+        helper.make_node("Conv", [name, "w"], [middle], name=f"conv {name}", pads=[1, 1, 1, 1]),
+        helper.make_node("MaxPool", [middle], [end], name=f"{name}\nret void", kernel_shape=[2, 2], strides=[2, 2]),
+    ]
+    agrees(model(nodes, {name: [1, 3, 6, 6]}, {end: [1, 4, 3, 3]}, {"w": numbers(4, 3, 3, 3)}), tmp_path)
+
+
+def test_a_value_that_is_read_under_another_shape_too_keeps_what_it_was(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+        helper.make_node("Flatten", ["c"], ["f"], name="flatten"),
+        helper.make_node("Relu", ["f"], ["r"], name="relu"),
+        helper.make_node("Add", ["c", "x"], ["s"], name="sum"),
+    ]
+    proto = model(nodes, {"x": [2, 5, 1, 1]}, {"r": [2, 5], "s": [2, 5, 1, 1]}, {"w": numbers(5, 5, 1, 1)})
+    agrees(proto, tmp_path)
+
+
+def test_a_column_of_biases_is_no_row_of_them() -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"], name="product")]
+    proto = model(nodes, {"x": [4, 3]}, {"y": [4, 4]}, {"w": numbers(3, 4), "b": numbers(4, 1)})
+    found = lower(load_proto(proto))
+    assert isinstance(found, Refusal) and "bias" in str(found)
+
+
+def test_rows_are_no_columns() -> None:
+    weights = {"t": np.int64([1, 3, 6, 1]), "w": numbers(2, 3, 2, 1)}
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["p"], name="pool", kernel_shape=[1, 1]),
+        helper.make_node("Reshape", ["p", "t"], ["r"], name="turn"),
+        helper.make_node("Conv", ["r", "w"], ["y"], name="conv"),
+    ]
+    found = lower(load_proto(model(nodes, {"x": [1, 3, 1, 6]}, {"y": [1, 2, 5, 1]}, weights)))
+    assert isinstance(found, Refusal) and "flattening" in str(found)
+
+
+def test_parts_without_channels_are_refused() -> None:
+    weights = {"sizes": np.int64([0, 4])}
+    nodes = [helper.make_node("Split", ["x", "sizes"], ["none", "all"], name="split", axis=1)]
+    found = lower(load_proto(model(nodes, {"x": [1, 4, 3, 3]}, {"none": [1, 0, 3, 3], "all": [1, 4, 3, 3]}, weights)))
+    assert isinstance(found, Refusal)
+
+
+def test_a_model_nobody_closed_ends_its_threads(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MaxPool", ["x"], ["y"], name="pool", kernel_shape=[2, 2])]
+    path = tmp_path / "model.onnx"
+    onnx.save(model(nodes, {"x": [1, 4, 8, 8]}, {"y": [1, 4, 7, 7]}, {}), path)
+    for _ in range(20):
+        compiled = BACKEND.load(path, Candidate("native", {"winograd": True}, 2))
+        assert isinstance(compiled, NativeModel)
+        compiled.run({"x": numbers(1, 4, 8, 8)})
+        threads = compiled._program._workers
+        del compiled
+        gc.collect()
+        assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("counted", [0, 1])
+def test_windows_beyond_the_edge_count_what_is_there(counted: int, tmp_path: Path) -> None:
+    node = helper.make_node(
+        "AveragePool", ["x"], ["y"], name="pool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1,
+        count_include_pad=counted,
+    )  # fmt: skip
+    proto = model([node], {"x": [1, 4, 6, 6]}, {"y": [1, 4, 3, 3]}, {})
+    found = lower(load_proto(proto))
+    if counted:  # engines do not agree what is counted there
+        assert isinstance(found, Refusal) and "beyond the padding" in str(found)
+    else:
+        agrees(proto, tmp_path)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import psutil
 import pytest
@@ -86,7 +87,12 @@ def test_it_leaves_the_four_files(optimised: tuple[Path, Ended], conv_net: Path)
     printed = ended.json
     del printed["folder"]
     assert record == printed
-    assert (folder / "model.onnx").read_bytes() == conv_net.read_bytes()
+    # which of both was faster is the clock's to say: the file must be the one that the record names
+    rewritten = any(s["kind"] == "rewrite" and s["kept"] for s in record["steps"])
+    shipped = onnx.load(folder / "model.onnx")
+    onnx.checker.check_model(shipped, full_check=True)
+    assert ((folder / "model.onnx").read_bytes() == conv_net.read_bytes()) is not rewritten
+    assert any(n.op_type == "BatchNormalization" for n in shipped.graph.node) is not rewritten
     assert record["settings"]["seed"] == 0
     assert record["environment"]["versions"]["onnxruntime"] == onnxruntime.__version__
 

@@ -7,7 +7,22 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["Activation", "Convolution", "Dense", "Floats", "Mean", "Operation", "Pointwise", "Pool", "Route"]
+__all__ = [
+    "Activation",
+    "Convolution",
+    "Dense",
+    "Floats",
+    "Mean",
+    "Normalization",
+    "Operation",
+    "Pointwise",
+    "Pool",
+    "Reduction",
+    "Resize",
+    "Route",
+    "Softmax",
+    "Transposed",
+]
 
 Floats = NDArray[Any]
 
@@ -116,3 +131,65 @@ class Route(Operation):
     @property
     def reads(self) -> tuple[str, ...]:
         return self.sources
+
+
+@dataclass(frozen=True)
+class Transposed(Operation):
+    """A transposed 2-D convolution: every pixel adds its weights, times its number, to a window of the result.
+
+    weight   name of a constant of shape [in, out / groups, rows, columns]; `bias` of one per output channel, or ""
+    pads     rows above, columns left that are cut from the result; its size is that of the value y
+    """
+
+    weight: str
+    bias: str
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int]
+    dilations: tuple[int, int]
+    groups: int
+    activation: Activation = Activation()
+
+
+@dataclass(frozen=True)
+class Normalization(Operation):
+    """Numbers minus their mean, over the root of their variance plus epsilon; then times scale, plus shift.
+
+    kind    `layer`: over all channels of a pixel; `rms`: the same without the mean; `group`: over the channels of a
+            group and all pixels of an image (`groups` as many as channels: instance normalisation)
+    scale, shift  names of constants of one number per channel, or ""
+    """
+
+    kind: str
+    epsilon: float
+    scale: str = ""
+    shift: str = ""
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class Softmax(Operation):
+    """e to the power of `scale` times every number, over the sum of these over the channels of a pixel."""
+
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Resize(Operation):
+    """Rows and columns at other places of the input: row r of the result is read at `rows[r]`, and so on.
+
+    kind     `nearest` (places are whole numbers) or `linear` (places lie between two rows or columns, or on one)
+    """
+
+    kind: str
+    rows: tuple[float, ...]
+    columns: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Reduction(Operation):
+    """`sum`, `mean`, `max`, `min`, `prod`, `l1`, `l2`, `sumsquare` or `logsumexp` over all pixels (`over` "pixels") or
+    over the channels of every pixel (`over` "channels")."""
+
+    kind: str
+    over: str

@@ -12,14 +12,11 @@ import numpy as np
 from rooftune.compiler.choose import Schedule, first_choice
 from rooftune.compiler.emit.work import Operand, Phase
 from rooftune.compiler.kernels.borders import emit_clear, emit_pack, emit_unpack
-from rooftune.compiler.kernels.dense import dense_weights, emit_dense
-from rooftune.compiler.kernels.pointwise import emit_pointwise, pointwise_weights
-from rooftune.compiler.kernels.pool import emit_mean, emit_pool
-from rooftune.compiler.kernels.route import emit_route
+from rooftune.compiler.kernels.kernel import kernel_of
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.memory import place_values
-from rooftune.compiler.operations import Convolution, Dense, Floats, Mean, Operation, Pointwise, Pool, Route
+from rooftune.compiler.operations import Convolution, Floats, Operation
 from rooftune.compiler.target import Target
 from rooftune.compiler.threads import ARGUMENTS, synchronisation
 
@@ -226,54 +223,37 @@ def _clear(name: str, maps: Mapping[str, Map], target: Target, function: str) ->
 
 
 def _step(op: Operation, name: str, maps: Mapping[str, Map], schedule: Schedule | None, target: Target) -> Step:
-    x, y = maps[op.x], maps[op.y]
     if isinstance(op, Convolution) and schedule is not None:
         residual = maps[op.residual] if op.residual else None
-        phases = schedule.emit(name, op, x, y, residual, target)
+        phases = schedule.emit(name, op, maps[op.x], maps[op.y], residual, target)
         return Step(op.nodes, type(schedule).__name__.lower(), tuple(phases), schedule)
-    if isinstance(op, Dense):
-        return Step(op.nodes, "dense", tuple(emit_dense(name, op, x, y, target)))
-    if isinstance(op, Pool):
-        return Step(op.nodes, f"{op.kind} pool", tuple(emit_pool(name, op, x, y, target)))
-    if isinstance(op, Mean):
-        return Step(op.nodes, "mean", tuple(emit_mean(name, op, x, y, target)))
-    if isinstance(op, Pointwise):
-        other = maps[op.other] if op.other else None
-        return Step(op.nodes, "pointwise", tuple(emit_pointwise(name, op, x, other, y, target)))
-    if isinstance(op, Route):
-        return Step(op.nodes, "route", tuple(emit_route(name, op, [maps[s] for s in op.sources], y, target)))
-    raise TypeError(f"no kernel for {op}")
+    kernel = kernel_of(op)
+    return Step(op.nodes, kernel.says(op), tuple(kernel.emit(name, op, maps, target)))
 
 
 def _weights(
     op: Operation, maps: Mapping[str, Map], schedule: Schedule | None, lowered: Lowered
 ) -> dict[str, Callable[[], Floats]]:
     """What an operation's kernel reads, by name; all of it is made together when the first is asked for."""
-    x, y = maps[op.x], maps[op.y]
 
-    def numbers(name: str) -> Floats | None:
-        return np.asarray(lowered.constants[name].numpy()) if name else None
+    def numbers(name: str) -> Floats:
+        return np.asarray(lowered.constants[name].numpy())
 
-    if isinstance(op, Pointwise):
-        parts = [what for what, given in (("scale", op.scale), ("shift", op.shift)) if given]
-
-        def make() -> dict[str, Floats]:
-            return pointwise_weights(op, numbers(op.scale), numbers(op.shift), y)
-
-    elif isinstance(op, Convolution | Dense):
-        parts = ["weight", "bias"]
+    if isinstance(op, Convolution):
+        parts: tuple[str, ...] = ("weight", "bias")
 
         def make() -> dict[str, Floats]:
-            weight, bias = numbers(op.weight), numbers(op.bias)
-            assert weight is not None
-            flat = None if bias is None else bias.reshape(-1)
-            if isinstance(op, Dense):
-                return dense_weights(op, weight, flat, x, y)
             assert schedule is not None
-            return schedule.weights(op, weight, flat, x, y)
+            bias = numbers(op.bias).reshape(-1) if op.bias else None
+            return schedule.weights(op, numbers(op.weight), bias, maps[op.x], maps[op.y])
 
     else:
-        return {}
+        kernel = kernel_of(op)
+        parts = kernel.parts(op)
+
+        def make() -> dict[str, Floats]:
+            return kernel.weights(op, numbers, maps)
+
     made: dict[str, Floats] = {}
 
     def part(what: str) -> Floats:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Index
 from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.kernels.kernel import Kernel, Numbers
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Dense, Floats
 from rooftune.compiler.target import Target
 
-__all__ = ["dense_weights", "emit_dense"]
+__all__ = ["KERNELS"]
 
 VECTORS = 4
 """Vectors of results at once: enough streams for the memory, few enough for a small matrix to feed every thread."""
 
 
-def dense_weights(op: Dense, weight: Floats, bias: Floats | None, x: Map, y: Map) -> dict[str, Floats]:
+def _weights(op: Dense, numbers: Numbers, maps: Mapping[str, Map]) -> dict[str, Floats]:
     """Weights by group of results and input, the inputs in the order in which they lie in the map."""
-    matrix = weight if op.transposed else weight.T
+    x, y = maps[op.x], maps[op.y]
+    matrix = numbers(op.weight) if op.transposed else numbers(op.weight).T
     lanes = y.block
     padded = np.zeros((-(-y.blocks // VECTORS) * VECTORS * lanes, matrix.shape[1]), np.float32)
     padded[: matrix.shape[0]] = matrix
     ordered = padded[:, _order(x)].reshape(-1, VECTORS * lanes, matrix.shape[1])
     filled = np.zeros(padded.shape[0], np.float32)
-    if bias is not None:
-        filled[: matrix.shape[0]] = bias
+    if op.bias:
+        filled[: matrix.shape[0]] = numbers(op.bias).reshape(-1)
     return {"weight": np.ascontiguousarray(ordered.transpose(0, 2, 1)).reshape(-1), "bias": filled}
 
 
-def emit_dense(name: str, op: Dense, x: Map, y: Map, target: Target) -> list[Phase]:
+def _emit(name: str, op: Dense, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """One group of results of one image is a job."""
+    x, y = maps[op.x], maps[op.y]
     code, at = begin(name, ["x", "weight", "bias", "y"], target)
     groups = -(-y.blocks // VECTORS)
     depth = x.channels * x.height * x.width
@@ -86,3 +91,6 @@ def _order(x: Map) -> list[int]:
         for pixel in range(pixels)
         for channel in range(x.last(block))
     ]
+
+
+KERNELS = (Kernel(Dense, lambda op: "dense", _emit, lambda op: ("weight", "bias"), _weights),)

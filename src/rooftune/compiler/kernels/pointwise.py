@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.kernels.kernel import Kernel, Numbers
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Floats, Pointwise
 from rooftune.compiler.target import Target
 
-__all__ = ["emit_pointwise", "pointwise_weights"]
+__all__ = ["KERNELS"]
 
 
-def pointwise_weights(op: Pointwise, scale: Floats | None, shift: Floats | None, y: Map) -> dict[str, Floats]:
+def _parts(op: Pointwise) -> tuple[str, ...]:
+    return tuple(what for what, given in (("scale", op.scale), ("shift", op.shift)) if given)
+
+
+def _weights(op: Pointwise, numbers: Numbers, maps: Mapping[str, Map]) -> dict[str, Floats]:
     """One factor and one addend per channel."""
-    found = {}
-    for name, given in (("scale", scale), ("shift", shift)):
-        if given is not None:
-            filled = np.zeros(y.blocks * y.block, np.float32)
-            filled[: y.channels] = given.reshape(-1)
-            found[name] = filled
+    y, found = maps[op.y], {}
+    for what in _parts(op):
+        filled = np.zeros(y.blocks * y.block, np.float32)
+        filled[: y.channels] = numbers(getattr(op, what)).reshape(-1)
+        found[what] = filled
     return found
 
 
-def emit_pointwise(name: str, op: Pointwise, x: Map, other: Map | None, y: Map, target: Target) -> list[Phase]:
+def _emit(name: str, op: Pointwise, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """One row of one block of channels is a job."""
-    constants = [what for what, given in (("scale", op.scale), ("shift", op.shift)) if given]
+    x, y, other = maps[op.x], maps[op.y], maps[op.other] if op.other else None
+    constants = _parts(op)
     code, at = begin(name, ["x", *(["other"] if other is not None else []), *constants, "y"], target)
     with jobs(code, y.images * y.blocks * y.height) as job:
         image, within = job // (y.blocks * y.height), job % (y.blocks * y.height)
@@ -52,3 +59,6 @@ def emit_pointwise(name: str, op: Pointwise, x: Map, other: Map | None, y: Map, 
     sources = [Operand.value(name) for name in op.reads]
     given = (*sources, *(Operand.weights(op.y, what) for what in constants), Operand.value(op.y))
     return [Phase(code, given)]
+
+
+KERNELS = (Kernel(Pointwise, lambda op: "pointwise", _emit, _parts, _weights),)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.kernels.kernel import Kernel
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Mean, Pool
 from rooftune.compiler.target import Target
 
-__all__ = ["emit_mean", "emit_pool"]
+__all__ = ["KERNELS"]
 
 
-def emit_pool(name: str, op: Pool, x: Map, y: Map, target: Target) -> list[Phase]:
+def _emit_pool(name: str, op: Pool, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """One row of one block of channels is a job."""
+    x, y = maps[op.x], maps[op.y]
     code, at = begin(name, ["x", "y"], target)
     kind = f"<{y.block} x float>"
     with jobs(code, y.images * y.blocks * y.height) as job:
@@ -39,8 +42,9 @@ def emit_pool(name: str, op: Pool, x: Map, y: Map, target: Target) -> list[Phase
     return [Phase(code, (Operand.value(op.x), Operand.value(op.y)))]
 
 
-def emit_mean(name: str, op: Mean, x: Map, y: Map, target: Target) -> list[Phase]:
+def _emit_mean(name: str, op: Mean, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """One block of channels is a job; sums of rows are added, so that small numbers are not lost in a large one."""
+    x, y = maps[op.x], maps[op.y]
     code, at = begin(name, ["x", "y"], target)
     kind = f"<{y.block} x float>"
     with jobs(code, y.images * y.blocks) as job:
@@ -89,3 +93,9 @@ def _share(
     lanes = kind.strip("<>").split(" x ")[0]
     first = code.emit(kind, f"insertelement {kind} poison, float {one.name}, i64 0")
     return code.emit(kind, f"shufflevector {kind} {first.name}, {kind} poison, <{lanes} x i32> zeroinitializer")
+
+
+KERNELS = (
+    Kernel(Pool, lambda op: f"{op.kind} pool", _emit_pool),
+    Kernel(Mean, lambda op: "mean", _emit_mean),
+)

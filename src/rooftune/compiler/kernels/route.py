@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rooftune.compiler.emit.function import Function, Value
 from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.kernels.kernel import Kernel
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Route
 from rooftune.compiler.target import Target
 
-__all__ = ["emit_route"]
+__all__ = ["KERNELS"]
 
 Lane = tuple[int, int, int]
 """Which source, which of its blocks, which channel of that."""
 
 
-def emit_route(name: str, op: Route, sources: Sequence[Map], y: Map, target: Target) -> list[Phase]:
+def _emit(name: str, op: Route, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """One row of one block of channels is a job; every block is put together in a way of its own."""
+    sources, y = [maps[s] for s in op.sources], maps[op.y]
     code, at = begin(name, [*(f"x{i}" for i in range(len(sources))), "y"], target)
     with jobs(code, y.images * y.blocks * y.height) as job:
         image, within = job // (y.blocks * y.height), job % (y.blocks * y.height)
@@ -63,3 +65,6 @@ def _gathered(code: Function, parts: dict[tuple[int, int], Value], lanes: Sequen
         )
     assert made is not None
     return made
+
+
+KERNELS = (Kernel(Route, lambda op: "route", _emit),)

@@ -16,6 +16,7 @@ from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Convolution, Operation
 from rooftune.compiler.program import Program, build
 from rooftune.compiler.target import WIDTHS, Target, host_target
+from rooftune.compiler.views import map_view
 from rooftune.execute.native_program import NativeProgram
 
 Floats = NDArray[np.float32]
@@ -48,7 +49,7 @@ def lowered(
         dims={name: shapes[name] for name in (*inputs, output)},
         inputs=inputs,
         outputs=[output],
-        found={output: output},
+        found={name: map_view(name, shapes[name]) for name in (*inputs, output)},
         constants={name: ir.Tensor(np.asarray(array, np.float32)) for name, array in constants.items()},
         nodes=len(operations),
     )

@@ -230,6 +230,7 @@ def test_random_convolutions(shape: Shape, isa: str, pick: int, threads: int) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @given(shapes(), st.sampled_from(list(TARGETS)), st.integers(0, 50), st.integers(1, 2))
 @settings(max_examples=5000, deadline=None, suppress_health_check=_QUIET)
 def test_five_thousand_random_convolutions(shape: Shape, isa: str, pick: int, threads: int) -> None:

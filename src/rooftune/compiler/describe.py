@@ -20,7 +20,7 @@ def lowered_lines(lowered: Lowered) -> Iterator[str]:
     for op in lowered.operations:
         yield f"{op.y}: {_sizes(lowered.shapes[op.y])} = {_said(op)}"
     for name in lowered.outputs:
-        held = lowered.found[name]
+        held = lowered.found[name].held
         yield f"output {name}: {_sizes(lowered.dims[name])}{f' from {held}' if held != name else ''}"
 
 

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
-from rooftune.compiler.operations import Operation, Route
-from rooftune.graph.constants import constant_tensor
+from rooftune.compiler.operations import Floats, Operation, Rearrange, Route
+from rooftune.compiler.views import (
+    CHANNEL,
+    COLUMN,
+    IMAGE,
+    ROW,
+    Factor,
+    Shape,
+    View,
+    broadcast,
+    default_axes,
+    joined,
+    reshaped,
+    whole_view,
+)
+from rooftune.graph.constants import constant_of, constant_tensor, is_constant
 from rooftune.graph.types import value_type
 from rooftune.ops import TensorType
 from rooftune.verdicts import Refusal
 
 __all__ = ["Lowered", "Lowering", "Plan", "Shape", "static_dims"]
 
-Shape = tuple[int, int, int, int]
-"""Images, channels, rows, columns; a matrix has one pixel per row."""
+Pieces = tuple[tuple[Factor, ...], ...]
+"""For every axis of a map what its index is made of, in another map."""
+
+_MOST_FACTORS = 12
+"""Loops a copy may have."""
 
 
 @dataclass
@@ -24,9 +43,10 @@ class Lowered:
     """A model as operations in running order.
 
     shapes            of every value that is held as a map
-    dims              of inputs and outputs as the model declares them
-    inputs, outputs   names; `found` says as which value an output is held
+    inputs            names; `found` says how inputs and outputs lie in their maps, `dims` what the model declares
+    outputs           names
     constants         tensors that operations name
+    fixed             values that are known ahead, as [image, channel, row, column]
     nodes             how many nodes of the graph are in it
     """
 
@@ -35,98 +55,237 @@ class Lowered:
     dims: dict[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    found: dict[str, str] = field(default_factory=dict)
+    found: dict[str, View] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
+    fixed: dict[str, Floats] = field(default_factory=dict)
     nodes: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Channels of a value by the map they are in and their number there, and the nodes that say so."""
+    """A tensor whose channels are in several places: the map and the number there of each, and the nodes that say so.
+
+    dim    the dimension that counts channels
+    dims   of a source, which lies like the whole will but for that dimension
+    """
 
     nodes: tuple[str, ...]
     channels: tuple[tuple[str, int], ...]
+    dim: int
+    like: View
 
 
 class Lowering:
     """The operations of a model so far.
 
-    held   the value of the program that holds a value of the graph
-    flat   values of the graph that are maps of several pixels by rows
+    views  how values of the graph lie in values of the program
     plans  values of the graph whose channels are those of several values: put together when somebody reads them
     made   where the operation stands that makes a value
     """
 
     def __init__(self) -> None:
         self.lowered = Lowered()
-        self.held: dict[str, str] = {}
-        self.flat: set[str] = set()
+        self.views: dict[str, View] = {}
         self.plans: dict[str, Plan] = {}
         self.made: dict[str, int] = {}
+        self._copies: dict[tuple[View, Shape, Pieces], str] = {}
 
     def input(self, value: ir.Value) -> Refusal | None:
+        """Let the program be given a value."""
         name, dims = value.name or "", static_dims(value)
-        if dims is None or value.dtype != ir.DataType.FLOAT or len(dims) not in (2, 4) or 0 in dims:
-            return Refusal(f"the input {name} is no fp32 matrix or map of known size", name)
+        if dims is None or value.dtype != ir.DataType.FLOAT or 0 in dims:
+            return Refusal(f"the input {name} is no fp32 tensor of known size", name)
+        # three dimensions are rows of tokens, or channels of a signal if a convolution reads them
+        signal = len(dims) == 3 and any(n.op_type in _SIGNALS for n, _ in value.uses())
+        axes = (IMAGE, CHANNEL, COLUMN) if signal else default_axes(len(dims))
         self.lowered.inputs.append(name)
         self.lowered.dims[name] = dims
-        self.hold(value, name)
+        self.hold(value, name, axes)
+        self.lowered.found[name] = self.views[name]
         return None
 
-    def hold(self, value: ir.Value, name: str) -> None:
-        dims = static_dims(value)
-        assert dims is not None and len(dims) in (2, 4)
-        images, channels, height, width = (*dims, 1, 1)[:4]
-        self.held[value.name or ""] = name
-        self.lowered.shapes[name] = (images, channels, height, width)
+    def output(self, value: ir.Value) -> Refusal | None:
+        """Let the program give a value away."""
+        name, view = value.name or "", self.view(value)
+        if view is None:
+            return Refusal(f"the output {name} is no result of a kernel", name)
+        if view.scale != 1.0:
+            view = self.whole(value)
+        assert view is not None
+        self.lowered.outputs.append(name)
+        self.lowered.found[name] = view
+        self.lowered.dims[name] = static_dims(value) or ()
+        return None
 
-    def put(self, operation: Operation, value: ir.Value) -> None:
+    def hold(self, value: ir.Value, name: str, axes: Sequence[int] | None = None) -> None:
+        """A value has a map of its own, made for its dimensions, each on its axis."""
+        dims = static_dims(value)
+        assert dims is not None
+        view, shape = whole_view(name, dims, default_axes(len(dims)) if axes is None else axes)
+        self.views[value.name or ""] = view
+        self.lowered.shapes[name] = shape
+
+    def put(self, operation: Operation, value: ir.Value, axes: Sequence[int] | None = None) -> None:
+        """An operation that makes a value, with every dimension of it on its axis."""
+        self._append(operation)
+        self.hold(value, operation.y, axes)
+
+    def put_like(self, operation: Operation, value: ir.Value, view: View, channels: int | None = None) -> None:
+        """An operation whose result lies like a whole view, perhaps with another number of channels (the last
+        dimension)."""
+        self._append(operation)
+        images, before, height, width = self.lowered.shapes[view.held]
+        dims = view.dims
+        if channels is not None:
+            dims = (*dims[:-1], (Factor(channels, CHANNEL, 1),) if channels > 1 else ())
+        self.views[value.name or ""] = View(operation.y, dims)
+        self.lowered.shapes[operation.y] = (images, before if channels is None else channels, height, width)
+
+    def _append(self, operation: Operation) -> None:
         self.made[operation.y] = len(self.lowered.operations)
         self.lowered.operations.append(operation)
-        self.hold(value, operation.y)
 
-    def source(self, value: ir.Value | None) -> str | None:
-        """The map that holds a value; None where it is none."""
+    # reading
+
+    def view(self, value: ir.Value | None) -> View | None:
+        """How a value lies; None where no map holds it. What is only planned is put together, constants become maps."""
         name = "" if value is None else value.name or ""
         if value is not None and name in self.plans:
-            self.put_together(value, self.plans.pop(name))
-        return None if name in self.flat else self.held.get(name)
+            self._put_together(value, self.plans.pop(name))
+        if value is not None and name not in self.views and is_constant(value) and not value.is_graph_input():
+            self._fix(value)
+        return self.views.get(name)
 
-    def plan(self, value: ir.Value | None) -> Plan | None:
-        """Where the channels of a map are; None where the value is none."""
-        name = "" if value is None else value.name or ""
-        if name in self.plans:
-            return self.plans[name]
-        held = self.source(value)
-        if held is None:
+    def whole(self, value: ir.Value | None) -> View | None:
+        """A view of the value that shows all of its map: for what treats all numbers alike."""
+        view = self.view(value)
+        if view is None or view.covers(self.lowered.shapes[view.held]):
+            return view
+        return self.arranged(view, default_axes(len(view.dims)))
+
+    def map(self, value: ir.Value | None, axes: Sequence[int] | None = None) -> str | None:
+        """The map that holds a value and nothing else, each of its dimensions on the axis given (by default those of
+        images, or of rows)."""
+        view = self.view(value)
+        if view is None:
             return None
-        return Plan((), tuple((held, channel) for channel in range(self.lowered.shapes[held][1])))
+        wanted = tuple(default_axes(len(view.dims)) if axes is None else axes)
+        found = self.arranged(view, wanted)
+        return None if found is None else found.held
 
-    def put_together(self, value: ir.Value, plan: Plan) -> None:
+    def rows(self, value: ir.Value | None) -> View | None:
+        """A view of the value whose last dimension is the channels of its map: for what treats rows alike."""
+        view = self.view(value)
+        if view is None or not view.dims:
+            return None
+        last = len(view.dims) - 1
+        if view.covers(self.lowered.shapes[view.held]) and view.only(last, CHANNEL):
+            return view
+        axes: tuple[int, ...] = default_axes(len(view.dims))
+        if len(view.dims) == 4:
+            axes = (IMAGE, ROW, COLUMN, CHANNEL)
+        return self.arranged(view, axes)
+
+    def like(self, value: ir.Value | None, other: View) -> str | None:
+        """The map that holds a value, repeated where it is smaller, lying as another whole view does."""
+        view = self.view(value)
+        if view is None or len(view.dims) > len(other.dims):
+            return None
+        wide = broadcast(view, other.sizes)
+        if wide.dims == other.dims and wide.covers(self.lowered.shapes[wide.held]):
+            return wide.held
+        return self._copied(wide, other)
+
+    def arranged(self, view: View, axes: tuple[int, ...]) -> View | None:
+        """The same tensor with each dimension on its axis of a map of its own; None where no loop could move it so."""
+        wanted, shape = whole_view(view.held, view.sizes, axes)
+        if view == wanted and self.lowered.shapes[view.held] == shape:
+            return view
+        name = self._copied(view, wanted, shape)
+        return None if name is None else replace(wanted, held=name)
+
+    def _copied(self, view: View, wanted: View, shape: Shape | None = None) -> str | None:
+        """A new map that holds a view in another order; None where there is no loop for it."""
+        pieces = _pieces(view, wanted)
+        if pieces is None or sum(map(len, pieces)) > _MOST_FACTORS:
+            return None
+        shape = self.lowered.shapes[wanted.held] if shape is None else shape
+        key = (view, shape, pieces)
+        if key in self._copies:
+            return self._copies[key]
+        name = f"{view.held} copy {len(self._copies)}"
+        self._copies[key] = name
+        self.lowered.shapes[name] = shape
+        self._append(Rearrange((), view.held, name, pieces, view.start, view.scale))
+        return name
+
+    def _fix(self, value: ir.Value) -> None:
+        numbers = constant_of(value)
+        if numbers is None or numbers.dtype != np.float32 or numbers.size == 0:
+            return
+        view, shape = whole_view(value.name or "", numbers.shape, axes := default_axes(numbers.ndim))
+        order = sorted(range(numbers.ndim), key=lambda d: axes[d])
+        self.lowered.fixed[view.held] = numbers.transpose(order).reshape(shape)
+        self.lowered.shapes[view.held] = shape
+        self.views[view.held] = view
+
+    # channels in several places
+
+    def flat(self, held: str) -> tuple[View, int]:
+        """A map of channels only, as a row, and how many they are."""
+        count = self.lowered.shapes[held][1]
+        return View(held, ((Factor(count, CHANNEL, 1),),)), count
+
+    def plan(self, value: ir.Value | None, dim: int) -> Plan | None:
+        """Where the channels of a value are, counted by a dimension; None where that does not count channels."""
+        name = "" if value is None else value.name or ""
+        if name in self.plans and self.plans[name].dim == dim:
+            return self.plans[name]
+        view = self.view(value)
+        if view is None or not view.covers(self.lowered.shapes[view.held]) or not view.only(dim, CHANNEL):
+            axes = default_axes(0 if view is None else len(view.dims))
+            view = None if view is None or dim >= len(axes) or axes[dim] != CHANNEL else self.arranged(view, axes)
+        return None if view is None or not view.only(dim, CHANNEL) else self.plan_of(view, dim)
+
+    def plan_of(self, view: View, dim: int) -> Plan:
+        """The channels of a view that shows all of its map, in the order of a dimension."""
+        numbers = [0]
+        for factor in view.dims[dim]:
+            numbers = [n + i * factor.step for n in numbers for i in range(factor.size)]
+        return Plan((), tuple((view.held, n) for n in numbers), dim, view)
+
+    def _put_together(self, value: ir.Value, plan: Plan) -> None:
         """Hold a value whose channels are in several places."""
         sources = tuple(dict.fromkeys(name for name, _ in plan.channels))
-        whole = tuple((sources[0], channel) for channel in range(self.lowered.shapes[sources[0]][1]))
-        if plan.channels == whole:
-            self.held[value.name or ""] = sources[0]
+        channels = len(plan.channels)
+        counted = (Factor(channels, CHANNEL, 1),) if channels > 1 else ()
+        dims = (*plan.like.dims[: plan.dim], counted, *plan.like.dims[plan.dim + 1 :])
+        name = value.name or ""
+        if plan.channels == tuple((sources[0], n) for n in range(self.lowered.shapes[sources[0]][1])):
+            self.views[name] = View(sources[0], dims)
             return
-        place = {name: i for i, name in enumerate(sources)}
-        channels = tuple((place[name], channel) for name, channel in plan.channels)
-        self.put(Route(plan.nodes, sources[0], value.name or "", sources, channels), value)
+        place = {source: i for i, source in enumerate(sources)}
+        images, _, height, width = self.lowered.shapes[sources[0]]
+        self.lowered.shapes[name] = (images, channels, height, width)
+        self._append(Route(plan.nodes, sources[0], name, sources, tuple((place[s], n) for s, n in plan.channels)))
+        self.views[name] = View(name, dims)
+
+    # joining operations
 
     def last(self, value: ir.Value | None) -> Operation | None:
-        """The operation that makes a value nobody else reads, under this name or another."""
+        """The operation that makes a value nobody else reads."""
         if value is None or len(value.uses()) != 1 or value.is_graph_output():
             return None
         place = self.made.get(value.name or "")
         return None if place is None else self.lowered.operations[place]
 
     def exchange(self, old: Operation, new: Operation, value: ir.Value) -> None:
-        """Let an operation do more, and make another value."""
+        """Let an operation do more, and make another value of the same shape."""
         place = self.made.pop(old.y)
         self.lowered.operations[place] = new
         self.made[new.y] = place
-        self.lowered.shapes.pop(old.y)
-        self.hold(value, new.y)
+        self.lowered.shapes[new.y] = self.lowered.shapes.pop(old.y)
+        self.views[value.name or ""] = replace(self.views[old.y], held=new.y)
 
     def constant(self, value: ir.Value | None) -> str:
         """The name of a weight; "" for one that is absent."""
@@ -134,6 +293,21 @@ class Lowering:
             return ""
         self.lowered.constants[value.name or ""] = constant_tensor(value)
         return value.name or ""
+
+
+_SIGNALS = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"})
+
+
+def _pieces(view: View, wanted: View) -> Pieces | None:
+    """For every axis of the wanted map the factors of the view that it runs through, the slowest first."""
+    axes: list[list[tuple[int, tuple[Factor, ...]]]] = [[], [], [], []]
+    for have, want in zip(view.dims, wanted.dims, strict=True):
+        split = reshaped(View("", (have,)), [f.size for f in want])
+        if split is None:
+            return None
+        for factor, parts in zip(want, split.dims, strict=True):
+            axes[factor.axis].append((factor.step, parts))
+    return tuple(joined([f for _, parts in sorted(axis, key=lambda a: -a[0]) for f in parts]) for axis in axes)
 
 
 def static_dims(value: ir.Value | None) -> tuple[int, ...] | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rooftune.compiler.views import Factor, View
+
 __all__ = [
     "Activation",
     "Convolution",
@@ -17,10 +19,13 @@ __all__ = [
     "Operation",
     "Pointwise",
     "Pool",
+    "Product",
+    "Rearrange",
     "Reduction",
     "Resize",
     "Route",
     "Softmax",
+    "Stack",
     "Transposed",
 ]
 
@@ -193,3 +198,44 @@ class Reduction(Operation):
 
     kind: str
     over: str
+
+
+@dataclass(frozen=True)
+class Rearrange(Operation):
+    """A map with its elements in other places.
+
+    pieces  for images, channels, rows and columns of the result: the steps in x that their index is made of
+    start   image, channel, row and column of x where the result begins; every number is multiplied by `scale`
+    """
+
+    pieces: tuple[tuple[Factor, ...], ...]
+    start: tuple[int, int, int, int] = (0, 0, 0, 0)
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stack(Operation):
+    """Pixels of several maps one after another, as columns of a single row, or as rows where these are equally wide."""
+
+    sources: tuple[str, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.sources
+
+
+@dataclass(frozen=True)
+class Product(Operation):
+    """Matrix products of two values, read and written where they lie.
+
+    first, second, out  views of dimensions [..., m, k], [..., k, n] and [..., m, n], the leading ones equal. k of the
+        first and n of the result are channels; of the second either n or k is.
+    """
+
+    first: View
+    second: View
+    out: View
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.first.held, self.second.held)

@@ -125,6 +125,9 @@ class Program:
         base, place = "scratch", 0
         if operand.kind == "weights":
             base, place = "weights", 4 * weight_places[operand.name]
+        elif operand.kind == "value" and operand.name not in self.places:
+            # known ahead: it lies among the weights
+            base, place = "weights", 4 * weight_places[f"{operand.name}.map"]
         elif operand.kind == "value":
             base, place = "arena", self.places[operand.name]
         return f"  {name} = getelementptr inbounds i8, ptr %{base}, i64 {place}"
@@ -165,16 +168,18 @@ def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Ch
     weights: dict[str, Callable[[], Floats]] = {}
     for number, name in enumerate(lowered.inputs):
         steps += _clear(name, maps, target, f"clear_input{number}")
-        phases = emit_pack(f"pack{number}", name, name, maps[name], target)
+        phases = emit_pack(f"pack{number}", name, lowered.found[name], maps[name], target)
         steps.append(Step((), "pack", tuple(phases)))
     for number, op in enumerate(lowered.operations):
         steps += _clear(op.y, maps, target, f"clear{number}")
         steps.append(_step(op, f"step{number}", maps, chosen.get(op.y), target))
         weights |= _weights(op, maps, chosen.get(op.y), lowered)
     for number, name in enumerate(lowered.outputs):
-        value = lowered.found[name]
-        steps.append(Step((), "unpack", tuple(emit_unpack(f"unpack{number}", value, name, maps[value], target))))
-    places, arena = _placed(steps, maps)
+        view = lowered.found[name]
+        steps.append(Step((), "unpack", tuple(emit_unpack(f"unpack{number}", view, name, maps[view.held], target))))
+    for name, numbers in lowered.fixed.items():
+        weights[f"{name}.map"] = partial(_held, numbers, maps[name])
+    places, arena = _placed(steps, {name: one for name, one in maps.items() if name not in lowered.fixed})
     phases = [phase for step in steps for phase in step.phases]
     scratch, shared = (max((getattr(p, what) for p in phases), default=0) for what in ("scratch", "shared"))
     return Program(
@@ -202,7 +207,8 @@ def _block(name: str, lowered: Lowered, target: Target) -> int:
         for op in lowered.operations
         if name in op.reads
     )
-    return channels if as_map and name not in lowered.found.values() else target.lanes
+    given = any(lowered.found[output].held == name for output in lowered.outputs)
+    return channels if as_map and not given else target.lanes
 
 
 def _with_halos(lowered: Lowered, maps: Mapping[str, Map], chosen: Mapping[str, Schedule]) -> dict[str, Map]:
@@ -264,11 +270,21 @@ def _weights(
     return {f"{op.y}.{what}": partial(part, what) for what in parts}
 
 
+def _held(numbers: Floats, one: Map) -> Floats:
+    """A value that is known ahead, as it lies in its map."""
+    images, channels, height, width = numbers.shape
+    blocks = np.zeros((images, one.blocks * one.block, height, width), np.float32)
+    blocks[:, :channels] = numbers
+    by_block = blocks.reshape(images, one.blocks, one.block, height, width).transpose(0, 1, 3, 4, 2)
+    top, left, below, right = one.halo
+    return np.ascontiguousarray(np.pad(by_block, ((0, 0), (0, 0), (top, below), (left, right), (0, 0)))).reshape(-1)
+
+
 def _placed(steps: list[Step], maps: Mapping[str, Map]) -> tuple[dict[str, int], int]:
     used: dict[str, tuple[int, int]] = {}
     for number, step in enumerate(steps):
         for phase in step.phases:
             for operand in phase.operands:
-                if operand.kind == "value":
+                if operand.kind == "value" and operand.name in maps:
                     used[operand.name] = (used.get(operand.name, (number, number))[0], number)
     return place_values({name: 4 * maps[name].size for name in used}, used)

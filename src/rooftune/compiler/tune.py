@@ -17,6 +17,7 @@ from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Convolution
 from rooftune.compiler.program import Program, build
 from rooftune.compiler.target import Target
+from rooftune.compiler.views import map_view
 from rooftune.protocols import Store
 
 __all__ = ["COMPILER", "Timer", "Tuner"]
@@ -118,7 +119,7 @@ def _alone(op: Convolution, x: Map, y: Map, target: Target, schedule: Schedule) 
         dims=dict(shapes),
         inputs=inputs,
         outputs=["y"],
-        found={"y": "y"},
+        found={name: map_view(name, shape) for name, shape in shapes.items()},
         constants={"w": ir.Tensor(weight)},
     )
 

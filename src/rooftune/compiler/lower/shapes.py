@@ -1,0 +1,66 @@
+"""Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand: nothing moves before somebody must have it moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from rooftune.compiler.lower.node import Take, attribute
+from rooftune.compiler.lowering import Lowering, Plan, static_dims
+from rooftune.compiler.views import CHANNEL, View, default_axes, reshaped, transposed
+from rooftune.verdicts import Refusal
+
+__all__ = ["TAKES"]
+
+
+def _reshape(work: Lowering, node: ir.Node) -> Refusal | None:
+    out, view = static_dims(node.outputs[0]), work.view(node.inputs[0])
+    if out is None or view is None:
+        return Refusal("its input is no map of known size")
+    found = reshaped(view, out)
+    if found is None:
+        # elements in the order of the tensor, so that they can be divided in any way
+        found = _in_order(work, node.inputs[0], out)
+    if found is None:
+        return Refusal("its elements would have to be moved about")
+    _keep(work, node, found)
+    return None
+
+
+def _in_order(work: Lowering, value: ir.Value | None, out: tuple[int, ...]) -> View | None:
+    dims = static_dims(value) or ()
+    held = work.map(value, (CHANNEL,) * len(dims))
+    if held is None:
+        return None
+    whole, _ = work.flat(held)
+    return reshaped(whole, out)
+
+
+def _transpose(work: Lowering, node: ir.Node) -> Refusal | None:
+    view = work.view(node.inputs[0])
+    if view is None:
+        return Refusal("its input is no map of known size")
+    order = [int(p) for p in attribute(node, "perm", tuple(reversed(range(len(view.dims)))))]
+    _keep(work, node, transposed(view, order))
+    return None
+
+
+def _keep(work: Lowering, node: ir.Node, view: View) -> None:
+    """Hold the view, or, where its channels are shuffled, a plan of them."""
+    name = node.outputs[0].name or ""
+    work.views[name] = view
+    if len(view.dims) != 4 or view.scale != 1.0 or view.covers(work.lowered.shapes[view.held]) is False:
+        return
+    usual = default_axes(4)
+    others = all(all(f.axis == usual[d] for f in view.dims[d]) for d in range(4))
+    if others and len(view.dims[1]) > 1:
+        plan = work.plan_of(view, 1)
+        del work.views[name]
+        work.plans[name] = Plan((node.name or "",), plan.channels, 1, plan.like)
+
+
+TAKES: Mapping[str, Take] = {
+    **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), _reshape),
+    "Transpose": _transpose,
+}

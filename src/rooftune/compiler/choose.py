@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rooftune.compiler.kernels.depthwise import Depthwise
 from rooftune.compiler.kernels.direct import Direct
@@ -11,11 +12,24 @@ from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Convolution
 from rooftune.compiler.target import Target
 
-__all__ = ["Schedule", "candidates", "estimate", "first_choice"]
+__all__ = ["Ranked", "Schedule", "candidates", "estimate", "guesses"]
 
 Schedule = Direct | Winograd | Depthwise
 """How a convolution is computed."""
 
+
+@dataclass(frozen=True)
+class Ranked:
+    """A schedule, the seconds it takes (measured, or guessed), and how many floats of weights it keeps."""
+
+    schedule: Schedule
+    seconds: float
+    floats: int
+    measured: bool
+
+
+_INSTRUCTIONS = 3.5e9
+"""Vector instructions a second, for guesses: only so that these and measurements can be compared at all."""
 
 _TRANSFORMED = {2: 60.0, 4: 160.0, 6: 420.0}
 """Instructions to transform one tile of one block of channels, about the same in and out."""
@@ -53,8 +67,13 @@ def estimate(schedule: Schedule, op: Convolution, x: Map, y: Map, target: Target
     return (products + streamed + tiles * (x.blocks + y.blocks) * _TRANSFORMED[schedule.tile]) * idle
 
 
-def first_choice(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule:
-    """The best guess without measuring; the largest tiles, whose error is the largest, are not guessed."""
+def guesses(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> list[Ranked]:
+    """All that can run a convolution, the best guess first; the largest tiles, whose error is the largest, are not
+    guessed."""
     found = candidates(op, x, y, target, winograd=winograd)
     allowed = [s for s in found if not isinstance(s, Winograd) or s.tile <= 4]
-    return min(allowed, key=lambda s: estimate(s, op, x, y, target))
+    second = _INSTRUCTIONS * target.threads
+    ranked = [
+        Ranked(s, estimate(s, op, x, y, target) / second, s.weight_floats(op, x, y), measured=False) for s in allowed
+    ]
+    return sorted(ranked, key=lambda r: r.seconds)

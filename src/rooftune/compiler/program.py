@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 import numpy as np
 
-from rooftune.compiler.choose import Schedule, first_choice
+from rooftune.compiler.budget import MOST_WEIGHTS, within
+from rooftune.compiler.choose import Ranked, Schedule, guesses
 from rooftune.compiler.emit.work import Operand, Phase
 from rooftune.compiler.kernels.borders import emit_clear, emit_pack, emit_unpack
 from rooftune.compiler.kernels.kernel import kernel_of
@@ -22,24 +24,30 @@ from rooftune.compiler.threads import ARGUMENTS, synchronisation
 
 __all__ = ["Choose", "Program", "Step", "build"]
 
+_FILLED = 1.03
+"""What other weights grow to at most, where the last vector is filled up."""
+
 _FEW_CHANNELS = 4
 """Images of at most so many channels are not filled up to a vector."""
 
 
 class Choose(Protocol):
-    """Gives a convolution its schedule."""
+    """Says what can run a convolution and how long each takes, the best first."""
 
-    def __call__(self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule: ...
+    def __call__(
+        self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True
+    ) -> Sequence[Ranked]: ...
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation as it will run: its phases, and why they look so."""
+    """One operation as it will run: its phases, and why they look so: the schedule and all that were compared."""
 
     nodes: tuple[str, ...]
     kernel: str
     phases: tuple[Phase, ...]
     schedule: Schedule | None = None
+    others: tuple[Ranked, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,18 +159,19 @@ def _stamp(place: int) -> list[str]:
     ]
 
 
-def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Choose = first_choice) -> Program:
+def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Choose = guesses) -> Program:
     """Choose kernels, lay out values and write the code of every step.
 
     winograd  False for convolutions as they are written only
-    choose    gives a convolution its schedule, when the maps it reads and makes have no room around them yet
+    choose    ranks the schedules of a convolution, when the maps it reads and makes have no room around them yet
     """
     maps = {name: Map(*shape, block=_block(name, lowered, target)) for name, shape in lowered.shapes.items()}
-    chosen = {
+    options = {
         op.y: choose(op, maps[op.x], maps[op.y], target, winograd=winograd)
         for op in lowered.operations
         if isinstance(op, Convolution)
     }
+    chosen = {name: ranked.schedule for name, ranked in within(options, _room(lowered)).items()}
     maps = _with_halos(lowered, maps, chosen)
     steps: list[Step] = []
     weights: dict[str, Callable[[], Floats]] = {}
@@ -172,7 +181,8 @@ def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Ch
         steps.append(Step((), "pack", tuple(phases)))
     for number, op in enumerate(lowered.operations):
         steps += _clear(op.y, maps, target, f"clear{number}")
-        steps.append(_step(op, f"step{number}", maps, chosen.get(op.y), target))
+        step = _step(op, f"step{number}", maps, chosen.get(op.y), target)
+        steps.append(replace(step, others=tuple(options.get(op.y, ()))))
         weights |= _weights(op, maps, chosen.get(op.y), lowered)
     for number, name in enumerate(lowered.outputs):
         view = lowered.found[name]
@@ -195,6 +205,14 @@ def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Ch
         tuple(lowered.outputs),
         dict(lowered.dims),
     )
+
+
+def _room(lowered: Lowered) -> float:
+    """Floats that the weights of all convolutions may take together."""
+    sizes = {name: math.prod(tensor.shape) for name, tensor in lowered.constants.items()}
+    own = {name for op in lowered.operations if isinstance(op, Convolution) for name in (op.weight, op.bias) if name}
+    others = sum(size for name, size in sizes.items() if name not in own)
+    return float(MOST_WEIGHTS * sum(sizes.values()) - _FILLED * others)
 
 
 def _block(name: str, lowered: Lowered, target: Target) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import onnx_ir as ir
 
-from rooftune.compiler.choose import Schedule, candidates, estimate, first_choice
+from rooftune.compiler.choose import Ranked, Schedule, candidates, estimate, guesses
 from rooftune.compiler.kernels.winograd import Winograd
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.maps import Map
@@ -53,29 +54,35 @@ class Tuner:
     left: float
     tiles: tuple[int, ...] = (2, 4)
 
-    def __call__(self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule:
+    def __call__(self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> list[Ranked]:
+        """The best few with their times, the fastest first."""
         options = self._options(op, x, y, target, winograd)
+        guessed = guesses(op, x, y, target, winograd=winograd)
         if len(options) == 1:
-            return options[0]
+            return [r for r in guessed if r.schedule == options[0]] or guessed
         key = self._key(op, x, y, target, options)
-        known = next((o for o in options if _plain(o) == self._fastest(key)), None)
-        if known is not None:
-            return known
-        if self.left <= 0:
-            return first_choice(op, x, y, target, winograd=winograd)
-        started = self.clock()
-        programs = [_alone(op, x, y, target, option) for option in options]
-        seconds = self.timer(programs, op.nodes[0])
-        ranked = sorted(zip(options, seconds, strict=True), key=lambda entry: entry[1])
-        self.store.put(key, [{"schedule": _plain(s), "seconds": t} for s, t in ranked])
-        self.left -= self.clock() - started
-        return ranked[0][0]
+        known = self._known(key, options)
+        if known is None and self.left <= 0:
+            return guessed
+        if known is None:
+            started = self.clock()
+            programs = [_alone(op, x, y, target, option) for option in options]
+            known = list(self.timer(programs, op.nodes[0]))
+            entries = sorted(zip(options, known, strict=True), key=lambda entry: entry[1])
+            self.store.put(key, [{"schedule": _plain(s), "seconds": t} for s, t in entries])
+            self.left -= self.clock() - started
+        ranked = [Ranked(s, t, s.weight_floats(op, x, y), True) for s, t in zip(options, known, strict=True)]
+        return sorted(ranked, key=lambda r: r.seconds)
 
-    def _fastest(self, key: str) -> Any:
-        """The schedule that won when this was measured; None where it was not, or nobody can read what is stored."""
-        known = self.store.get(key)
-        first = known[0] if isinstance(known, list) and known else None
-        return first.get("schedule") if isinstance(first, dict) else None
+    def _known(self, key: str, options: Sequence[Schedule]) -> list[float] | None:
+        """Seconds of each option when these were measured; None where they were not, or nobody can read what is
+        stored."""
+        stored = self.store.get(key)
+        if not isinstance(stored, list) or not all(isinstance(e, dict) for e in stored):
+            return None
+        found = [next((e.get("seconds") for e in stored if e.get("schedule") == _plain(o)), None) for o in options]
+        seconds = [float(s) for s in found if isinstance(s, float | int) and math.isfinite(s) and s > 0]
+        return seconds if len(seconds) == len(options) else None
 
     def _options(self, op: Convolution, x: Map, y: Map, target: Target, winograd: bool) -> list[Schedule]:
         """The most promising ones of every algorithm."""
@@ -123,7 +130,7 @@ def _alone(op: Convolution, x: Map, y: Map, target: Target, schedule: Schedule) 
         constants={"w": ir.Tensor(weight)},
     )
 
-    def fixed(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Schedule:
-        return schedule
+    def fixed(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> list[Ranked]:
+        return [Ranked(schedule, 1.0, 0, measured=False)]
 
     return build(work, target, choose=fixed)

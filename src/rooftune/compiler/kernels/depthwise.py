@@ -57,6 +57,10 @@ class Depthwise:
         ordered = padded.reshape(y.blocks, y.block, *op.kernel).transpose(0, 2, 3, 1)
         return {"weight": ordered.reshape(-1), "bias": filled}
 
+    def weight_floats(self, op: Convolution, x: Map, y: Map) -> int:
+        """How many floats `weights` gives."""
+        return y.blocks * y.block * (op.kernel[0] * op.kernel[1] + 1)
+
     def emit(self, name: str, op: Convolution, x: Map, y: Map, residual: Map | None, target: Target) -> list[Phase]:
         """The code, and what it is given."""
         pointers = ["x", "weight", "bias", "y", *(["residual"] if residual is not None else [])]

@@ -76,6 +76,10 @@ class Direct:
             filled[: bias.size] = bias
         return {"weight": np.concatenate(parts), "bias": filled}
 
+    def weight_floats(self, op: Convolution, x: Map, y: Map) -> int:
+        """How many floats `weights` gives."""
+        return y.blocks * y.block * (x.channels * op.kernel[0] * op.kernel[1] + 1)
+
     def emit(self, name: str, op: Convolution, x: Map, y: Map, residual: Map | None, target: Target) -> list[Phase]:
         """The code, and what it is given."""
         pointers = ["x", "weight", "bias", "y", *(["residual"] if residual is not None else [])]

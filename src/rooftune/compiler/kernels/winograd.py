@@ -110,6 +110,10 @@ class Winograd:
         ordered = np.ascontiguousarray(grouped.transpose(0, 1, 3, 2), np.float32)
         return {"weight": ordered.reshape(-1), "bias": filled}
 
+    def weight_floats(self, op: Convolution, x: Map, y: Map) -> int:
+        """How many floats `weights` gives."""
+        return y.blocks * y.block * ((self.tile + 2) ** 2 * x.channels + 1)
+
     def emit(self, name: str, op: Convolution, x: Map, y: Map, residual: Map | None, target: Target) -> list[Phase]:
         """The code, and what it is given."""
         rest = ["residual"] if residual is not None else []

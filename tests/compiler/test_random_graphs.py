@@ -26,6 +26,9 @@ pytestmark = pytest.mark.skipif(host_target() is None, reason="no kernels for th
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
+STEPS = "reshape transpose slice gather concat add constant matmul weights function gate expand".split()
+
+
 class Drawn:
     """A graph that grows: every step reads tensors that are there and makes another."""
 
@@ -55,7 +58,7 @@ class Drawn:
     def step(self) -> None:
         x = str(self.draw(list(self.sizes)[-3:]))
         dims = self.sizes[x]
-        kind = self.draw(["reshape", "transpose", "slice", "gather", "concat", "add", "constant", "matmul", "weights"])
+        kind = self.draw(STEPS)
         if kind == "reshape":
             sizes = self.divided(math.prod(dims))
             self.node("Reshape", [x, self.weight(np.int64(sizes))], sizes)
@@ -86,12 +89,21 @@ class Drawn:
                 self.node("Concat", both, [*dims[:axis], total, *dims[axis + 1 :]], axis=axis)
         elif kind == "add":
             alike = [n for n, s in self.sizes.items() if s == dims]
-            self.node(str(self.draw(["Add", "Mul"])), [x, str(self.draw(alike))], dims)
+            self.node(str(self.draw(["Add", "Mul", "Sub", "Max", "Min"])), [x, str(self.draw(alike))], dims)
         elif kind == "constant":
             sizes = [s if self.data.draw(st.booleans()) else 1 for s in dims]
             sizes = sizes[self.data.draw(st.integers(0, len(sizes))) :]
             both = [x, self.floats(*sizes)]
-            self.node(str(self.draw(["Add", "Mul"])), both if self.data.draw(st.booleans()) else both[::-1], dims)
+            kind = str(self.draw(["Add", "Mul", "Sub", "Max"]))
+            self.node(kind, both if self.data.draw(st.booleans()) else both[::-1], dims)
+        elif kind == "function":
+            self.node(str(self.draw(["Relu", "Sigmoid", "Tanh", "Neg"])), [x], dims)
+        elif kind == "gate":
+            self.node("Sigmoid", [x], dims)
+            self.node("Mul", [x, list(self.sizes)[-1]], dims)
+        elif kind == "expand" and 1 in dims and math.prod(dims) < 500:
+            sizes = [3 if d == 1 else d for d in dims]
+            self.node("Expand", [x, self.weight(np.int64(sizes))], sizes)
         elif kind == "matmul" and len(dims) > 1:
             other = [
                 n for n, s in self.sizes.items() if len(s) == len(dims) and (*s[:-2], s[-2]) == (*dims[:-2], dims[-1])

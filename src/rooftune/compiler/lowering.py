@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,7 +25,7 @@ from rooftune.compiler.views import (
     reshaped,
     whole_view,
 )
-from rooftune.graph.constants import constant_of, constant_tensor, is_constant
+from rooftune.graph.constants import constant_tensor, is_constant
 from rooftune.graph.types import value_type
 from rooftune.ops import TensorType
 from rooftune.verdicts import Refusal
@@ -81,6 +82,7 @@ class Lowering:
     views  how values of the graph lie in values of the program
     plans  values of the graph whose channels are those of several values: put together when somebody reads them
     made   where the operation stands that makes a value
+    gates  sigmoids that are computed by whoever multiplies with them, by their value
     """
 
     def __init__(self) -> None:
@@ -88,6 +90,7 @@ class Lowering:
         self.views: dict[str, View] = {}
         self.plans: dict[str, Plan] = {}
         self.made: dict[str, int] = {}
+        self.gates: dict[str, str] = {}
         self._copies: dict[tuple[View, Shape, Pieces], str] = {}
 
     def input(self, value: ir.Value) -> Refusal | None:
@@ -220,9 +223,9 @@ class Lowering:
         return name
 
     def _fix(self, value: ir.Value) -> None:
-        numbers = constant_of(value)
-        if numbers is None or numbers.dtype != np.float32 or numbers.size == 0:
+        if value.dtype != ir.DataType.FLOAT or math.prod(static_dims(value) or (0,)) == 0:
             return
+        numbers = np.asarray(constant_tensor(value).numpy())
         view, shape = whole_view(value.name or "", numbers.shape, axes := default_axes(numbers.ndim))
         order = sorted(range(numbers.ndim), key=lambda d: axes[d])
         self.lowered.fixed[view.held] = numbers.transpose(order).reshape(shape)
@@ -272,9 +275,9 @@ class Lowering:
 
     # joining operations
 
-    def last(self, value: ir.Value | None) -> Operation | None:
-        """The operation that makes a value nobody else reads."""
-        if value is None or len(value.uses()) != 1 or value.is_graph_output():
+    def last(self, value: ir.Value | None, readers: int = 1) -> Operation | None:
+        """The operation that makes a value nobody else reads than these."""
+        if value is None or len(value.uses()) != readers or value.is_graph_output():
             return None
         place = self.made.get(value.name or "")
         return None if place is None else self.lowered.operations[place]

@@ -7,23 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 
 from rooftune.compiler.emit.activation import activate
+from rooftune.compiler.emit.function import Function, Value
+from rooftune.compiler.emit.mathematics import choose, compare
 from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.kernels.kernel import Kernel, Numbers
 from rooftune.compiler.maps import Map
-from rooftune.compiler.operations import Floats, Pointwise
+from rooftune.compiler.operations import Floats, Normalization, Pointwise
 from rooftune.compiler.target import Target
 
-__all__ = ["KERNELS"]
+__all__ = ["JOINS", "KERNELS", "channel_parts", "channel_weights"]
+
+JOINS = frozenset({"add", "sub", "rsub", "mul", "div", "rdiv", "max", "min"})
+"""How a value may be joined with another: `rsub` is the other minus it, `rdiv` the other over it."""
 
 
-def _parts(op: Pointwise) -> tuple[str, ...]:
+def channel_parts(op: Pointwise | Normalization) -> tuple[str, ...]:
+    """Which constants of one number per channel an operation has."""
     return tuple(what for what, given in (("scale", op.scale), ("shift", op.shift)) if given)
 
 
-def _weights(op: Pointwise, numbers: Numbers, maps: Mapping[str, Map]) -> dict[str, Floats]:
-    """One factor and one addend per channel."""
+def channel_weights(op: Pointwise | Normalization, numbers: Numbers, maps: Mapping[str, Map]) -> dict[str, Floats]:
+    """One factor and one addend per channel, filled up to whole blocks."""
     y, found = maps[op.y], {}
-    for what in _parts(op):
+    for what in channel_parts(op):
         filled = np.zeros(y.blocks * y.block, np.float32)
         filled[: y.channels] = numbers(getattr(op, what)).reshape(-1)
         found[what] = filled
@@ -33,7 +39,7 @@ def _weights(op: Pointwise, numbers: Numbers, maps: Mapping[str, Map]) -> dict[s
 def _emit(name: str, op: Pointwise, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """One row of one block of channels is a job."""
     x, y, other = maps[op.x], maps[op.y], maps[op.other] if op.other else None
-    constants = _parts(op)
+    constants = channel_parts(op)
     code, at = begin(name, ["x", *(["other"] if other is not None else []), *constants, "y"], target)
     with jobs(code, y.images * y.blocks * y.height) as job:
         image, within = job // (y.blocks * y.height), job % (y.blocks * y.height)
@@ -54,11 +60,20 @@ def _emit(name: str, op: Pointwise, maps: Mapping[str, Map], target: Target) -> 
                 value = code.arithmetic("fadd", value, fixed["shift"])
             if second is not None and other is not None:
                 with_this = gate if gate is not None else code.load(second, column * other.block)
-                value = code.arithmetic({"add": "fadd", "mul": "fmul"}[op.kind], value, with_this)
+                value = _joined(code, op.kind, value, with_this)
             code.store(activate(code, value, op.activation), into, column * y.block)
     sources = [Operand.value(name) for name in op.reads]
     given = (*sources, *(Operand.weights(op.y, what) for what in constants), Operand.value(op.y))
     return [Phase(code, given)]
 
 
-KERNELS = (Kernel(Pointwise, lambda op: "pointwise", _emit, _parts, _weights),)
+def _joined(code: Function, kind: str, value: Value, other: Value) -> Value:
+    """Both values joined as the kind says; `rsub` and `rdiv` take the other one first."""
+    if kind in ("max", "min"):
+        # ONNX: where either is not a number, the result is none
+        return choose(code, compare(code, "uno", other, other), other, code.extreme(kind, value, other))
+    a, b = (other, value) if kind.startswith("r") else (value, other)
+    return code.arithmetic(f"f{kind.removeprefix('r')}", a, b)
+
+
+KERNELS = (Kernel(Pointwise, lambda op: "pointwise", _emit, channel_parts, channel_weights),)

@@ -7,53 +7,119 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from rooftune.compiler.emit.activation import ACTIVATIONS
 from rooftune.compiler.lower.node import Take, attribute, input_of
 from rooftune.compiler.lowering import Lowering
 from rooftune.compiler.operations import Activation, Convolution, Dense, Pointwise
 from rooftune.graph.constants import constant_of
 from rooftune.verdicts import Refusal
 
-__all__ = ["TAKES"]
+__all__ = ["TAKES", "activate"]
 
-_PLAIN = {"Relu": "relu", "HardSwish": "hardswish", "Sigmoid": "sigmoid"}
+_PLAIN = {
+    "Abs": "abs",
+    "Ceil": "ceil",
+    "Erf": "erf",
+    "Exp": "exp",
+    "Floor": "floor",
+    "HardSwish": "hardswish",
+    "Log": "log",
+    "Mish": "mish",
+    "Neg": "neg",
+    "Reciprocal": "reciprocal",
+    "Relu": "relu",
+    "Round": "round",
+    "Sigmoid": "sigmoid",
+    "Sign": "sign",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Sqrt": "sqrt",
+    "Tanh": "tanh",
+}
+_WITH_NUMBERS: Mapping[str, tuple[str, tuple[tuple[str, float], ...]]] = {
+    "Celu": ("celu", (("alpha", 1.0),)),
+    "Elu": ("elu", (("alpha", 1.0),)),
+    "HardSigmoid": ("hardsigmoid", (("alpha", 0.2), ("beta", 0.5))),
+    "LeakyRelu": ("leaky", (("alpha", 0.01),)),
+    "Selu": ("selu", (("alpha", 1.67326319217681884765625), ("gamma", 1.05070102214813232421875))),
+    "Swish": ("silu", (("alpha", 1.0),)),
+    "ThresholdedRelu": ("thresholdedrelu", (("alpha", 1.0),)),
+}
+"""Operators with attributes: what they are called here, and the attributes with their defaults."""
+
 _INFINITE = float("inf")
 
 
 def _activation(node: ir.Node) -> Activation | None:
     if node.op_type in _PLAIN:
         return Activation(_PLAIN[node.op_type])
-    if node.op_type == "LeakyRelu":
-        return Activation("leaky", float(attribute(node, "alpha", 0.01)))
-    if node.op_type == "HardSigmoid":
-        return Activation("hardsigmoid", float(attribute(node, "alpha", 0.2)), float(attribute(node, "beta", 0.5)))
-    bounds = [constant_of(value) if (value := input_of(node, p)) is not None else None for p in (1, 2)]
+    if node.op_type in _WITH_NUMBERS:
+        kind, named = _WITH_NUMBERS[node.op_type]
+        return Activation(kind, *(float(attribute(node, name, default)) for name, default in named))
+    if node.op_type == "Gelu":
+        return Activation("gelu_tanh" if attribute(node, "approximate", "none") == "tanh" else "gelu")
+    return _bounds(node)
+
+
+def _bounds(node: ir.Node) -> Activation | None:
+    """Clip; None where its bounds are not known."""
+    given = [constant_of(value) if (value := input_of(node, p)) is not None else None for p in (1, 2)]
     if len(node.inputs) == 1:
         low, high = attribute(node, "min", None), attribute(node, "max", None)
     else:
         absent = [input_of(node, p) is None for p in (1, 2)]
-        if any(b is None and not a for b, a in zip(bounds, absent, strict=True)):
+        if any(b is None and not a for b, a in zip(given, absent, strict=True)):
             return None
-        low, high = (None if b is None else float(b.reshape(-1)[0]) for b in bounds)
+        low, high = (None if b is None else float(b.reshape(-1)[0]) for b in given)
     if high is None and low == 0:
         return Activation("relu")
     return Activation("clip", -_INFINITE if low is None else float(low), _INFINITE if high is None else float(high))
 
 
-def _activate(work: Lowering, node: ir.Node) -> Refusal | None:
-    activation, before = _activation(node), work.last(node.inputs[0])
-    if activation is None or activation.kind not in ACTIVATIONS:
-        return Refusal("its bounds are not known" if activation is None else "there is no code for it")
-    y = node.outputs[0].name or ""
+def _take(work: Lowering, node: ir.Node) -> Refusal | None:
+    activation = _activation(node)
+    if activation is None:
+        return Refusal("its bounds are not known")
+    if activation.kind == "celu" and activation.low <= 0:
+        return Refusal("its alpha is not positive")
+    if activation.kind == "sigmoid" and _gates(node):
+        # its product with its own input is one function; whoever multiplies takes both
+        work.gates[node.outputs[0].name or ""] = node.name or ""
+        return None
+    return activate(work, node, node.inputs[0], activation)
+
+
+def activate(
+    work: Lowering,
+    node: ir.Node,
+    value: ir.Value | None,
+    activation: Activation,
+    nodes: tuple[str, ...] = (),
+    readers: int = 1,
+) -> Refusal | None:
+    """Let whoever makes the value apply the function if nobody else reads it; or apply it in a pass over the value.
+
+    nodes    of the graph that are taken besides; `readers` of the value that this stands for
+    """
+    before, y = work.last(value, readers), node.outputs[0].name or ""
+    all_nodes = (*nodes, node.name or "")
     if isinstance(before, Convolution | Dense | Pointwise) and not before.activation.kind:
-        done = replace(before, nodes=(*before.nodes, node.name or ""), y=y, activation=activation)
+        done = replace(before, nodes=(*before.nodes, *all_nodes), y=y, activation=activation)
         work.exchange(before, done, node.outputs[0])
         return None
-    x = work.whole(node.inputs[0])
+    x = work.whole(value)
     if x is None:
         return Refusal("its input is no map of known size")
-    work.put_like(Pointwise((node.name or "",), x.held, y, activation=activation), node.outputs[0], x)
+    work.put_like(Pointwise(all_nodes, x.held, y, activation=activation), node.outputs[0], x)
     return None
 
 
-TAKES: Mapping[str, Take] = dict.fromkeys((*_PLAIN, "Clip", "HardSigmoid", "LeakyRelu"), _activate)
+def _gates(node: ir.Node) -> bool:
+    """True for a Sigmoid that is read by a product with its input, and by nobody else."""
+    uses = list(node.outputs[0].uses())
+    if len(uses) != 1 or node.outputs[0].is_graph_output():
+        return False
+    reader = uses[0].node
+    return reader.op_type == "Mul" and reader.domain == node.domain and node.inputs[0] in reader.inputs
+
+
+TAKES: Mapping[str, Take] = dict.fromkeys((*_PLAIN, *_WITH_NUMBERS, "Clip", "Gelu"), _take)

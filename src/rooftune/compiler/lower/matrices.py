@@ -11,7 +11,7 @@ from rooftune.compiler.lower.node import Take, attribute, input_of, weights
 from rooftune.compiler.lowering import Lowering, static_dims
 from rooftune.compiler.operations import Convolution, Dense, Product
 from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, View, broadcast, transposed, whole_view
-from rooftune.graph.constants import constant_of, is_constant
+from rooftune.graph.constants import constant_tensor, is_constant
 from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
@@ -80,12 +80,13 @@ def _matmul(work: Lowering, node: ir.Node) -> Refusal | None:
 
 def _rows_times_constant(work: Lowering, node: ir.Node, transposed: bool) -> Refusal | None:
     """Every row is a pixel: a convolution with a kernel of one pixel."""
-    view, matrix = work.rows(node.inputs[0]), constant_of(node.inputs[1])
-    if view is None or matrix is None:
+    view = work.rows(node.inputs[0])
+    if view is None:
         return Refusal("its rows would have to be moved about")
+    matrix = np.asarray(constant_tensor(node.inputs[1]).numpy())
     y = node.outputs[0].name or ""
     name, weight = f"{y} weight", matrix if transposed else matrix.T
-    work.lowered.constants[name] = ir.Tensor(np.ascontiguousarray(weight)[:, :, None, None])
+    work.lowered.constants[name] = ir.Tensor(weight[:, :, None, None])
     bias = work.constant(input_of(node, 2))
     operation = Convolution((node.name or "",), view.held, y, name, bias, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1)
     work.put_like(operation, node.outputs[0], view, weight.shape[0])

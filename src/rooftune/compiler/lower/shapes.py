@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from rooftune.compiler.lower.node import Take, attribute
 from rooftune.compiler.lowering import Lowering, Plan, static_dims
-from rooftune.compiler.views import CHANNEL, View, default_axes, reshaped, transposed
+from rooftune.compiler.views import CHANNEL, View, broadcast, default_axes, reshaped, transposed
 from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
@@ -46,6 +46,14 @@ def _transpose(work: Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
+def _expand(work: Lowering, node: ir.Node) -> Refusal | None:
+    out, view = static_dims(node.outputs[0]), work.view(node.inputs[0])
+    if out is None or view is None:
+        return Refusal("its input is no map of known size")
+    work.views[node.outputs[0].name or ""] = broadcast(view, out)
+    return None
+
+
 def _keep(work: Lowering, node: ir.Node, view: View) -> None:
     """Hold the view, or, where its channels are shuffled, a plan of them."""
     name = node.outputs[0].name or ""
@@ -62,5 +70,6 @@ def _keep(work: Lowering, node: ir.Node, view: View) -> None:
 
 TAKES: Mapping[str, Take] = {
     **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), _reshape),
+    "Expand": _expand,
     "Transpose": _transpose,
 }

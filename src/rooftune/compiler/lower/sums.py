@@ -1,4 +1,4 @@
-"""Sums and products of two tensors, or of a tensor and constants."""
+"""Sums, products and their kin of two tensors, or of a tensor and constants."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
+from rooftune.compiler.lower.activations import activate
 from rooftune.compiler.lower.node import Take, attribute
 from rooftune.compiler.lowering import Lowering, static_dims
-from rooftune.compiler.operations import Convolution, Dense, Floats, Pointwise
+from rooftune.compiler.operations import Activation, Convolution, Dense, Floats, Pointwise
 from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, View, broadcast
 from rooftune.graph.constants import constant_of, is_constant
 from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
 
-_KINDS = {"Add": "add", "Mul": "mul"}
+_KINDS = {"Add": "add", "Div": "div", "Max": "max", "Min": "min", "Mul": "mul", "Sub": "sub"}
+_REVERSED = {"sub": "rsub", "div": "rdiv"}
 
 
-def _sum_or_product(work: Lowering, node: ir.Node) -> Refusal | None:
+def _join(work: Lowering, node: ir.Node) -> Refusal | None:
     kind, out = _KINDS[node.op_type], static_dims(node.outputs[0])
     given = [static_dims(v) for v in node.inputs]
+    gate = next((p for p, v in enumerate(node.inputs) if v is not None and v.name in work.gates), None)
+    if gate is not None and kind == "mul":
+        sigmoid = work.gates[node.inputs[gate].name or ""]  # type: ignore[union-attr]
+        return activate(work, node, node.inputs[1 - gate], Activation("silu", 1.0), (sigmoid,), readers=2)
     if len(given) != 2 or None in given or out is None or any(0 in (d or ()) for d in given):
         return Refusal("it does not join two tensors of known size")
     wide = next((place for place in (0, 1) if given[place] == out), None)
@@ -33,8 +39,10 @@ def _sum_or_product(work: Lowering, node: ir.Node) -> Refusal | None:
         if given[1 - place] == out and is_constant(value) and value is not None and not value.is_graph_input():
             numbers = constant_of(value)
             if numbers is None or numbers.dtype != np.float32:
-                return Refusal("its constant is not of fp32 numbers")
-            if _with_constant(work, node, node.inputs[1 - place], numbers, kind):
+                continue
+            if _with_constant(
+                work, node, node.inputs[1 - place], numbers, kind if place else _REVERSED.get(kind, kind)
+            ):
                 return None
     return _of_two(work, node, kind, wide)
 
@@ -45,6 +53,8 @@ def _of_two(work: Lowering, node: ir.Node, kind: str, wide: int) -> Refusal | No
     same = static_dims(values[0]) == static_dims(values[1])
     if same and _made(work, values[1]) > _made(work, values[0]):
         values.reverse()
+    if values[0] is not node.inputs[0]:
+        kind = _REVERSED.get(kind, kind)
     view = work.whole(values[0])
     if view is None:
         return Refusal("an input is no result of a kernel")
@@ -100,6 +110,14 @@ def _spread(work: Lowering, view: View, value: ir.Value | None) -> str | None:
 def _with_constant(work: Lowering, node: ir.Node, value: ir.Value | None, numbers: Floats, kind: str) -> bool:
     """Numbers that are one, or one per channel, join what makes the other input."""
     y, name = node.outputs[0].name or "", node.name or ""
+    if kind in ("max", "min", "rdiv"):
+        return False
+    if kind == "div":
+        # a product with the reciprocal: rounded twice, as a reassociation may be
+        with np.errstate(divide="ignore"):
+            numbers, kind = (1 / numbers.astype(np.float64)).astype(np.float32), "mul"
+    if kind == "sub":
+        numbers, kind = -numbers, "add"
     if numbers.size == 1 and kind == "mul":
         view = work.view(value)
         if view is not None and not view.covers(work.lowered.shapes[view.held]):
@@ -110,6 +128,12 @@ def _with_constant(work: Lowering, node: ir.Node, value: ir.Value | None, number
     row = None if view is None else _per_channel(numbers, view)
     if view is None or row is None:
         return False
+    if kind == "rsub":
+        for what, given in (("scale", -np.ones_like(row)), ("shift", row)):
+            work.lowered.constants[f"{y} {what}"] = ir.Tensor(given)
+        operation = Pointwise((name,), view.held, y, scale=f"{y} scale", shift=f"{y} shift")
+        work.put_like(operation, node.outputs[0], view)
+        return True
     constant = f"{y} {kind}"
     work.lowered.constants[constant] = ir.Tensor(row)
     before = work.last(value)
@@ -173,4 +197,4 @@ def _batch_normalization(work: Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
-TAKES: Mapping[str, Take] = {"BatchNormalization": _batch_normalization, **dict.fromkeys(_KINDS, _sum_or_product)}
+TAKES: Mapping[str, Take] = {"BatchNormalization": _batch_normalization, **dict.fromkeys(_KINDS, _join)}

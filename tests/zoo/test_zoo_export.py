@@ -25,6 +25,7 @@ CHEAP = (
     "shufflenet_v2_x0_5",
     "convnext_tiny",
     "repvgg_a0_train",
+    "ghostnet",
     "vit_b_16",
 )
 TEXTBOOK = ("vgg16", "mobilenet_v1")
@@ -109,7 +110,13 @@ def test_mobilenet_v1_with_folded_normalisation(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["shufflenet_v2_x0_5", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mobilenet_v3_small", "swin_tiny"))],
+    [
+        "shufflenet_v2_x0_5",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mobilenet_v3_small", "swin_tiny", "cspresnet50", "ese_vovnet39b", "ghostnet")
+        ),
+    ],
 )
 def test_files_compute_what_the_modules_compute(name: str, folder: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

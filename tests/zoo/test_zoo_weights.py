@@ -17,6 +17,9 @@ SMALL = (
     "regnet_y_400mf",
     "repvgg_a0_train",
     "repvgg_a0",
+    "cspresnet50",
+    "ese_vovnet39b",
+    "ghostnet",
 )
 
 

@@ -34,6 +34,7 @@ class Measured:
     seconds: float
     source_nodes: tuple[str, ...]
     how: str = "tensors"
+    arithmetic: float = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,20 @@ def test_a_kernel_at_its_roof_is_all_roof(analysis: Analysis) -> None:
     found = run(analysis, [Measured("k", "Conv", group.roof_seconds, group.nodes)], group.roof_seconds)
     assert found.operators[0].ledger["roof"] > 0.9
     assert found.operators[0].cause.startswith("at the roof")
+
+
+def test_an_algorithm_with_less_arithmetic_has_a_lower_roof(analysis: Analysis) -> None:
+    (group,) = [g for g in analysis.groups if g.op == "Conv+Relu"]
+    assert isinstance(group.roof_seconds, float)
+    seconds = group.roof_seconds / 2
+    written, winograd = (
+        run(analysis, [Measured("k", "Conv", seconds, group.nodes, arithmetic=part)], seconds).operators[0]
+        for part in (1.0, 0.3)
+    )
+    assert written.share_of_roof is not None and written.share_of_roof > 1.5, "faster than its own formula allows"
+    assert winograd.share_of_roof is not None and 0.5 < winograd.share_of_roof <= 1
+    assert winograd.flops == written.flops
+    assert winograd.executed_flops == pytest.approx(0.3 * (written.executed_flops or 0))
 
 
 def test_a_slow_convolution_lacks_utilisation(analysis: Analysis) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Protocol
 
@@ -38,7 +38,8 @@ _BEST_FUSION = "openvino"  # of the backends whose groups are written down, the 
 class MeasuredKernel(Protocol):
     """A kernel an engine ran: its time in seconds and the source nodes it stands for.
 
-    `how` is `layout` for kernels that only reorder data in front of or behind those nodes.
+    `how` is `layout` for kernels that only reorder data in front of or behind those nodes; `arithmetic` says how many
+    operations it does over those of its nodes as they are written, as algorithms like Winograd's do fewer.
     """
 
     @property
@@ -51,11 +52,14 @@ class MeasuredKernel(Protocol):
     def source_nodes(self) -> Sequence[str]: ...
     @property
     def how(self) -> str: ...
+    @property
+    def arithmetic(self) -> float: ...
 
 
 @dataclass(frozen=True)
 class OperatorGap:
-    """One measured kernel against its roof. `ledger` holds shares of its time and sums to 1."""
+    """One measured kernel against its roof, which is that of the algorithm it uses. `ledger` holds shares of its time
+    and sums to 1. `flops` are those of its nodes as they are written, `executed_flops` what it does."""
 
     name: str
     op: str
@@ -75,6 +79,7 @@ class OperatorGap:
     bytes_per_second: float | None
     cause: str
     ledger: Mapping[str, float]
+    arithmetic: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,8 @@ def _gap(
     seconds = measured.seconds
     parts = dict.fromkeys(CAUSES, 0.0)
     roof = found[0] if found is not None else None
+    if isinstance(roof, Roof):
+        roof = _by_algorithm(roof, measured.arithmetic)
     if kernel is None or not isinstance(roof, Roof):
         moves = measured.how == "layout" or (kernel is None and _moves_data(measured.type))
         parts["traffic" if moves else "residual"] = seconds
@@ -221,6 +228,12 @@ def _gap(
     _take(parts, "utilisation" if roof.bound == "compute" and kernel.kind == "compute" else "traffic", left, left)
     text = _cause_text(parts, seconds, kernel, roof, share)
     return _gap_row(measured, kernel, roof, found[1] if found else (), parts, text, model_seconds, part)
+
+
+def _by_algorithm(roof: Roof, arithmetic: float) -> Roof:
+    """The roof where so much of the arithmetic is done: what has to be moved stays."""
+    compute = roof.compute_seconds * arithmetic
+    return replace(roof, compute_seconds=compute, seconds=max(compute, roof.memory_seconds))
 
 
 def _take(parts: dict[str, float], cause: str, amount: float, left: float) -> float:
@@ -266,7 +279,8 @@ def _gap_row(
 ) -> OperatorGap:
     work = kernel.work if kernel is not None else None
     flops = _number(work.flops, part) if isinstance(work, Work) else None
-    executed = _number(work.flops - 2 * work.padding_macs, part) if isinstance(work, Work) else None
+    done = part * measured.arithmetic
+    executed = _number(work.flops - 2 * work.padding_macs, done) if isinstance(work, Work) else None
     size = _number(fused_bytes(accesses), part) if accesses else None
     seconds = measured.seconds
     return OperatorGap(
@@ -288,6 +302,7 @@ def _gap_row(
         bytes_per_second=size / seconds if size is not None and seconds > 0 else None,
         cause=cause,
         ledger=_shares(parts, seconds),
+        arithmetic=measured.arithmetic,
     )
 
 

@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-__all__ = ["Kernel", "Profile", "assemble_profile"]
+__all__ = ["Algorithm", "Compared", "Kernel", "Profile", "assemble_profile"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A way of computing an operator that was weighed: its seconds alone with cold weights, measured or guessed."""
+
+    name: str
+    seconds: float
+    measured: bool
+    weight_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """How a kernel computes what the graph asks for.
+
+    arithmetic  operations it does, over those of the formula as it is written: below 1 for Winograd's
+    compared    what it was chosen from, itself among them, the fastest first
+    """
+
+    name: str
+    arithmetic: float = 1.0
+    compared: tuple[Compared, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Algorithm:
+        compared = (
+            Compared(c["name"], float(c["seconds"]), bool(c["measured"]), int(c.get("weight_bytes", 0)))
+            for c in value.get("compared", ())
+        )
+        return cls(value["name"], float(value.get("arithmetic", 1.0)), tuple(compared))
 
 
 @dataclass(frozen=True)
@@ -17,6 +48,7 @@ class Kernel:
     source_nodes   names of nodes of the model given, empty when nobody could tell
     how            how they were found: `tensors`, `name`, `layout` (a change of layout for their sake),
                    `neighbour` (a guess: the nodes of the nearest kernel), ""
+    algorithm      how it computes them, where the backend says
     """
 
     name: str
@@ -24,6 +56,12 @@ class Kernel:
     seconds: float
     source_nodes: tuple[str, ...] = ()
     how: str = ""
+    algorithm: Algorithm | None = None
+
+    @property
+    def arithmetic(self) -> float:
+        """Operations it does, over those of its nodes as they are written."""
+        return 1.0 if self.algorithm is None else self.algorithm.arithmetic
 
 
 @dataclass(frozen=True)
@@ -92,6 +130,7 @@ class Profile:
                     "nodes": list(k.source_nodes),
                     "share": k.seconds / self.model_seconds if self.model_seconds else 0.0,
                     "how": k.how,
+                    **({} if k.algorithm is None else {"algorithm": asdict(k.algorithm)}),
                 }
                 for k in self.kernels
             ],
@@ -104,7 +143,14 @@ class Profile:
             settings=value["settings"],
             threads=int(value["threads"]),
             kernels=tuple(
-                Kernel(k["name"], k["type"], float(k["seconds"]), tuple(k["nodes"]), k.get("how", ""))
+                Kernel(
+                    k["name"],
+                    k["type"],
+                    float(k["seconds"]),
+                    tuple(k["nodes"]),
+                    k.get("how", ""),
+                    Algorithm.from_json(k["algorithm"]) if "algorithm" in k else None,
+                )
                 for k in value["kernels"]
             ),
             model_seconds=float(value["model_seconds"]),
@@ -132,5 +178,5 @@ def assemble_profile(
     """
     total = sum(k.seconds for k in kernels)
     scale = 1.0 if total <= model_seconds else model_seconds / max(profiled_seconds, total)
-    scaled = tuple(Kernel(k.name, k.type, k.seconds * scale, k.source_nodes, k.how) for k in kernels)
+    scaled = tuple(replace(k, seconds=k.seconds * scale) for k in kernels)
     return Profile(backend, dict(settings), threads, scaled, model_seconds, profiled_seconds, runs, scale)

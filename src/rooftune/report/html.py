@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 
 from rooftune.errors import InputError
 from rooftune.report import machine_tables, palette, rewriting, tables
+from rooftune.report.algorithms import algorithm_table
 from rooftune.report.figures import Roofline, roofline
 from rooftune.report.ledger import CAUSES, Bar, bar
 from rooftune.report.operators import Operator, measured, operator_table, predicted, same_run
@@ -160,6 +161,7 @@ def _tables(record: Mapping[str, Any]) -> dict[str, Table | None]:
         "totals": tables.total_table(record),
         "outputs": tables.output_table(record),
         "counterfactuals": tables.counterfactual_table(record),
+        "algorithms": algorithm_table(record),
         "peaks": machine_tables.peak_table(record),
         "levels": machine_tables.level_table(record),
         "environment": machine_tables.environment_table(record),

@@ -7,6 +7,7 @@ a node name cannot colour, link or move the cursor.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, ConsoleRenderable, Group
@@ -16,6 +17,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from rooftune.report import rewriting, tables
+from rooftune.report.algorithms import algorithm_table
 from rooftune.report.ledger import CAUSES, bar
 from rooftune.report.operators import Operator, measured, predicted, same_run
 from rooftune.report.reading import ABSENT, duration, number, percent, positive, ratio, section, shortened, words
@@ -82,6 +84,9 @@ def _blocks(record: Mapping[str, Any], columns: int, plain: bool) -> Iterator[Co
     operators = _operators(record)
     if operators:
         yield _top(operators, columns, plain)
+    chosen = algorithm_table(record)
+    if chosen.rows:
+        yield _grid(replace(chosen, rows=chosen.rows[:_TOP_OPERATORS]), columns)
     for make in (
         tables.counterfactual_table,
         tables.step_table,

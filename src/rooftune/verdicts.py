@@ -26,6 +26,11 @@ class Exactness(Enum):
     REASSOCIATES = "reassociates"
     APPROXIMATES = "approximates"
 
+    def within(self, other: Exactness) -> bool:
+        """True where this moves the outputs no further than the other may."""
+        order = list(Exactness)
+        return order.index(self) <= order.index(other)
+
     @property
     def tolerance(self) -> float:
         """Largest allowed error (max absolute difference / max absolute reference, per output).

@@ -309,3 +309,18 @@ def test_an_interrupted_run_leaves_nothing(
     assert names(scratch) == []
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
+
+
+def test_what_rounds_otherwise_can_be_left_out(tmp_path: Path, conv_net: Path) -> None:
+    out = tmp_path / "out"
+    ended = shell(
+        "optimize", conv_net, "-o", out, "--json", "--budget", "1s", "--backends", "native,onnxruntime",
+        "--exactness", "reassociates", "--no-rewrite",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert ended.json["settings"]["exactness"] == "reassociates"
+    native = [c["settings"] for c in ended.json["candidates"] if c["backend"] == "native"]
+    assert native and not any(settings["winograd"] for settings in native)
+    assert ended.json["verification"]["tolerance"] == 1e-5
+    refused = shell("optimize", conv_net, "-o", out, "--exactness", "perfect")
+    assert refused.code == 2 and "reassociates or approximates" in refused.err

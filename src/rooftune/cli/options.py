@@ -15,6 +15,7 @@ from rooftune.errors import InputError
 __all__ = [
     "BackendGroups",
     "Batch",
+    "ExactnessOption",
     "InputFile",
     "Json",
     "MachineName",
@@ -48,6 +49,14 @@ Shapes = Annotated[
         metavar="NAME=DIMS",
         help="Shape of an input, such as input=1x3x224x224; may be repeated.",
         show_default=False,
+    ),
+]
+ExactnessOption = Annotated[
+    str,
+    typer.Option(
+        "--exactness",
+        metavar="KIND",
+        help="reassociates: the formulas as written, in another order at most. approximates: Winograd's too.",
     ),
 ]
 MachineName = Annotated[

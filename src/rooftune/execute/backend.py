@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rooftune.errors import InputError, MissingDependency
 from rooftune.protocols import Arrays
-from rooftune.verdicts import Refusal
+from rooftune.verdicts import Exactness, Refusal
 
 if TYPE_CHECKING:
     from rooftune.execute.profile import Profile
@@ -57,6 +57,7 @@ class Candidate:
     settings     JSON-able; what the backend's `load` obeys
     concurrency  requests in flight at once (1 for latency)
     label        the settings in a few words, for people
+    exactness    `approximates` where formulas are used that round otherwise than those written, such as Winograd's
     """
 
     backend: str
@@ -64,6 +65,7 @@ class Candidate:
     threads: int
     concurrency: int = 1
     label: str = ""
+    exactness: Exactness = Exactness.REASSOCIATES
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.concurrency < 1:

@@ -112,7 +112,8 @@ def _entries(job: Job, variants: Sequence[Variant]) -> tuple[list[Entry], int, C
         facts = ModelFacts(branches=_has_branches(variant.model))
         for backend in job.backends:
             space = backend.space(job.threads, job.objective, facts)
-            first, *rest = (Entry(candidate, variant.path, job.shapes, variant.name) for candidate in space)
+            allowed = [c for c in space if c.exactness.within(job.exactness)]
+            first, *rest = (Entry(candidate, variant.path, job.shapes, variant.name) for candidate in allowed)
             defaults.append(first)
             others += rest
     peers = {backend.name for backend in job.backends if backend.peer} or {backend.name for backend in job.backends}

@@ -12,8 +12,9 @@ from rooftune.graph.model import Model
 from rooftune.pipeline.prepare import thread_count
 from rooftune.pipeline.samples import Given, Samples, open_with_samples
 from rooftune.records import Refused
+from rooftune.verdicts import Exactness
 
-__all__ = ["Job", "open_job"]
+__all__ = ["Job", "open_job", "read_exactness"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Job:
     shapes   shape of every input, in which open dimensions are bound
     absent   backends that could not be asked, with the reason
     budget   seconds for measuring
+    exactness  how far from the formulas as written a candidate may go
     """
 
     model: Model
@@ -37,6 +39,7 @@ class Job:
     objective: str
     budget: float
     seed: int
+    exactness: Exactness = Exactness.APPROXIMATES
 
     @property
     def name(self) -> str:
@@ -50,6 +53,7 @@ class Job:
             "objective": self.objective,
             "backends": [b.name for b in self.backends],
             "budget_seconds": self.budget,
+            "exactness": self.exactness.value,
             "seed": self.seed,
             "inputs": self.given,
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
@@ -67,10 +71,12 @@ def open_job(
     batch: int | None,
     budget: float,
     seed: int,
+    exactness: str = Exactness.APPROXIMATES.value,
 ) -> Job:
     """Check what was asked for and open the model. Parameters and errors are those of `optimize`."""
     if objective not in OBJECTIVES:
         raise InputError(f"objective {objective!r} is not known", f"choose {' or '.join(OBJECTIVES)}")
+    allowed = read_exactness(exactness)
     if not 0 < budget < float("inf"):
         raise InputError(f"a budget of {budget} s allows no measurement", "give more, such as --budget 60s")
     count = thread_count(threads)
@@ -80,7 +86,15 @@ def open_job(
     absent = [*absent, *refusing]
     given = f"random, seed {seed}" if inputs is None else "arrays" if isinstance(inputs, Mapping) else str(inputs)
     bound = {name: tuple(int(d) for d in array.shape) for name, array in samples[0].items()}
-    return Job(model, samples, given, bound, chosen, absent, count, objective, budget, seed)
+    return Job(model, samples, given, bound, chosen, absent, count, objective, budget, seed, allowed)
+
+
+def read_exactness(text: str) -> Exactness:
+    """How far from the formulas of the graph candidates may go. Raises InputError for another word."""
+    known = [e.value for e in Exactness if e is not Exactness.BITWISE]
+    if text not in known:
+        raise InputError(f"exactness {text!r} is not known", f"choose {' or '.join(known)}")
+    return Exactness(text)
 
 
 def _backends(names: Sequence[str] | None) -> tuple[list[Backend], list[Refused]]:

@@ -68,6 +68,7 @@ def optimize(
     batch: int | None = None,
     budget: float = 60.0,
     seed: int = 0,
+    exactness: str = "approximates",
     rewrite: bool = True,
     skip: Sequence[str] = (),
     machine: Machine | None = None,
@@ -85,6 +86,8 @@ def optimize(
     objective  `latency` (one request at a time) or `throughput` (several in flight)
     inputs     an .npz file or arrays by name to verify and time with; default random ones drawn from `seed`
     budget     seconds to spend on measuring (loading the engines comes on top)
+    exactness  `reassociates` for the formulas as they are written, in another order at most; `approximates` also allows
+               such that round otherwise, as Winograd's convolution does. Outputs are verified with 1e-5 in both
     rewrite    also try the losslessly rewritten graph; `skip` names rules to leave out
 
     Candidates are raced in turns in processes of their own, verified against the original model run without
@@ -102,6 +105,7 @@ def optimize(
         batch=batch,
         budget=budget,
         seed=seed,
+        exactness=exactness,
     )
     target = Path(out) if out is not None else Path(f"{job.name}-rooftune")
     check_target(target, force=force, keep=_files_in_use(job, inputs))

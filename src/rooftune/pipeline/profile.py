@@ -22,6 +22,7 @@ from rooftune.graph.save import copy_model
 from rooftune.machine.spec import Machine
 from rooftune.pipeline.analyze import analysis_record, analyze_on
 from rooftune.pipeline.counterfactuals import counterfactuals
+from rooftune.pipeline.job import read_exactness
 from rooftune.pipeline.prepare import HOST, open_machine, thread_count
 from rooftune.pipeline.samples import Given, open_with_samples
 from rooftune.protocols import Arrays, Progress, SilentProgress
@@ -46,6 +47,7 @@ def profile(
     batch: int | None = None,
     runs: int = 30,
     seed: int = 0,
+    exactness: str = "approximates",
     checks: int = 3,
     machine: Machine | None = None,
     progress: Progress | None = None,
@@ -53,6 +55,7 @@ def profile(
 ) -> Record:
     """Measure where the time of a model goes with one engine's default settings, and explain the gap to the roof.
 
+    exactness  `reassociates` for the formulas as they are written, `approximates` for such as Winograd's too
     runs    profiled runs, of which the median counts per kernel
     checks  how many of the costliest operators are run again under changed conditions (weights hot in cache, one
             thread, channels rounded up to full vectors) to test the cause; 0 for none
@@ -61,6 +64,7 @@ def profile(
     """
     report = progress or SilentProgress()
     engine = find_backend(backend)
+    allowed = read_exactness(exactness)
     count = thread_count(threads)
     model, samples = open_with_samples(source, inputs, shapes=shapes, batch=batch, seed=seed)
     refused = engine.refuses(model)
@@ -68,7 +72,7 @@ def profile(
         raise InputError(f"{backend} does not run this model itself: {refused.reason}", "try another --backend")
     host = machine or open_machine(HOST, report)
     analysis = analyze_on(model, host, count, group_rules_of(backend))
-    candidate = engine.default(count)
+    candidate = next(c for c in engine.space(count, "latency") if c.exactness.within(allowed))
     with tempfile.TemporaryDirectory(prefix="rooftune-profile-") as scratch:
         path = copy_model(model, Path(scratch))
         shape_of = {name: tuple(int(d) for d in a.shape) for name, a in samples[0].items()}
@@ -86,6 +90,7 @@ def profile(
         "threads": count,
         "runs": runs,
         "seed": seed,
+        "exactness": exactness,
         "inputs": f"random, seed {seed}" if inputs is None else "given",
         "shapes": {k: list(v) for k, v in shape_of.items()},
     }

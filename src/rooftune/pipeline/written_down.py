@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rooftune.analysis.analyze import Analysis
+from rooftune.execute.backend import Candidate
 from rooftune.execute.competitor import Entry
 from rooftune.pipeline.contest import Choice
 from rooftune.pipeline.job import Job
@@ -14,6 +15,7 @@ from rooftune.pipeline.variants import Variant
 from rooftune.plan import Step
 from rooftune.quantities import Unknown, time_text
 from rooftune.records import CandidateRow, Placed, Refused, Speedup
+from rooftune.verdicts import Exactness
 
 __all__ = [
     "candidate_rows",
@@ -197,6 +199,17 @@ def _gain(before: Analysis, after: Analysis) -> float | None:
     return a / b
 
 
+def _on_exactness(candidate: Candidate) -> list[str]:
+    if candidate.exactness is not Exactness.APPROXIMATES:
+        return []
+    return [
+        "Some convolutions are computed by formulas that need less arithmetic and round otherwise (Winograd's): their "
+        "error is some five times that of the formula as written and was verified like all others; the roof of such an "
+        "operator counts the arithmetic its formula does, bounds of the analysis count the graph's. "
+        "`--exactness reassociates` leaves them out."
+    ]
+
+
 def method_sentences(job: Job, choice: Choice) -> list[str]:
     """How it was measured, in sentences."""
     standings = choice.ranking.standings
@@ -212,6 +225,7 @@ def method_sentences(job: Job, choice: Choice) -> list[str]:
         "when the whole interval lies above 1.",
         f"Verified on {len(job.samples)} input{'s' if len(job.samples) > 1 else ''} against the original model in ONNX "
         "Runtime with every optimisation off; the error is the largest difference over the largest reference value.",
+        *_on_exactness(choice.entries[choice.kept].candidate),
         "Operator times are those of the engine's own profiler, scaled to the time of the model without profiling; "
         "what is left over is shown as dispatch.",
     ]

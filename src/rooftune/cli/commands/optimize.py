@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from rooftune.cli.app import app
-from rooftune.cli.options import Batch, InputFile, Json, ModelPath, Seed, Shapes, Threads, read_seconds, read_shapes
+from rooftune.cli.options import (
+    Batch,
+    ExactnessOption,
+    InputFile,
+    Json,
+    ModelPath,
+    Seed,
+    Shapes,
+    Threads,
+    read_seconds,
+    read_shapes,
+)
 from rooftune.cli.screen import ScreenProgress, print_json, print_record
 from rooftune.errors import ConstraintNotMet
 
@@ -38,6 +49,7 @@ def optimize(
         str, typer.Option("--budget", metavar="TIME", help="Time to spend on measuring, such as 60s or 5m.")
     ] = "60s",
     seed: Seed = 0,
+    exactness: ExactnessOption = "approximates",
     rewrite: Annotated[
         bool, typer.Option("--rewrite/--no-rewrite", help="Also try the losslessly rewritten graph.")
     ] = True,
@@ -63,6 +75,7 @@ def optimize(
         batch=batch,
         budget=read_seconds(budget),
         seed=seed,
+        exactness=exactness,
         rewrite=rewrite,
         skip=skip or (),
         force=force,

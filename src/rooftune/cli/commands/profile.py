@@ -11,6 +11,7 @@ import typer
 from rooftune.cli.app import app
 from rooftune.cli.options import (
     Batch,
+    ExactnessOption,
     InputFile,
     Json,
     ModelPath,
@@ -37,6 +38,7 @@ def profile(
         int, typer.Option("--checks", metavar="N", min=0, help="Operators to run again under changed conditions.")
     ] = 3,
     seed: Seed = 0,
+    exactness: ExactnessOption = "approximates",
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Also write the record here (JSON).", show_default=False),
@@ -59,6 +61,7 @@ def profile(
         runs=runs,
         checks=checks,
         seed=seed,
+        exactness=exactness,
         progress=ScreenProgress(),
         command=["rooftune", *sys.argv[1:]],
     )

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
 import sys
 import tempfile
 import time
@@ -42,6 +41,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goals import judge
+from record import write_record
 from rewrite_contenders import CATALOG_MACHINE, TOOLS, Contender, target
 from rewrite_facts import answers, correctness, error_between, facts
 from rewrite_models import models
@@ -272,10 +273,7 @@ def write(rows: Mapping[str, Any], reached: Mapping[str, bool], options: argpars
         "models": rows,
         "goals": reached,
     }
-    options.out.parent.mkdir(exist_ok=True)
-    scratch = options.out.with_suffix(".tmp")
-    scratch.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    scratch.replace(options.out)
+    write_record(options.out, record)
 
 
 def main() -> int:
@@ -299,11 +297,7 @@ def main() -> int:
         reached |= goals(name, rows[name])
         write(rows, reached, options)
     show(rows)
-    missed = [goal for goal, met in reached.items() if not met]
-    print(f"{len(reached) - len(missed)} of {len(reached)} goals reached")
-    for goal in missed:
-        print(f"MISSED  {goal}")
-    return 1 if missed else 0
+    return judge(reached)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ __all__ = [
     "Mean",
     "Normalization",
     "Operation",
+    "Pad",
     "Pointwise",
     "Pool",
     "Product",
@@ -189,6 +190,18 @@ class Resize(Operation):
     kind: str
     rows: tuple[float, ...]
     columns: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Pad(Operation):
+    """Rows and columns around every map that hold one number.
+
+    pads   rows above, columns left (those below and right follow from the size of the result)
+    value  what they hold
+    """
+
+    pads: tuple[int, int]
+    value: float = 0.0
 
 
 @dataclass(frozen=True)

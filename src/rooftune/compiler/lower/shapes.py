@@ -1,14 +1,26 @@
-"""Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand: nothing moves before somebody must have it moved."""
+"""Reshape, Transpose, Expand, Tile and their kin: nothing moves before somebody must have it moved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import onnx_ir as ir
 
 from rooftune.compiler.lower.node import Take, attribute
 from rooftune.compiler.lowering import Lowering, Plan, static_dims
-from rooftune.compiler.views import CHANNEL, View, broadcast, default_axes, reshaped, transposed
+from rooftune.compiler.views import (
+    CHANNEL,
+    IMAGE,
+    Factor,
+    View,
+    broadcast,
+    default_axes,
+    joined,
+    reshaped,
+    transposed,
+)
+from rooftune.graph.constants import constant_of
 from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
@@ -54,6 +66,35 @@ def _expand(work: Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
+def _tile(work: Lowering, node: ir.Node) -> Refusal | None:
+    view, times = work.view(node.inputs[0]), constant_of(node.inputs[1])
+    if view is None or times is None or len(times) != len(view.dims):
+        return Refusal("its input is no map of known size, or it is not known how often it is repeated")
+    repeated = [joined((Factor(int(n), IMAGE, 0), *dim)) for n, dim in zip(times, view.dims, strict=True)]
+    work.views[node.outputs[0].name or ""] = replace(view, dims=tuple(repeated))
+    return None
+
+
+def _blocks(work: Lowering, node: ir.Node) -> Refusal | None:
+    """DepthToSpace and SpaceToDepth: a reshape, a transpose and a reshape."""
+    dims, out, view = static_dims(node.inputs[0]), static_dims(node.outputs[0]), work.view(node.inputs[0])
+    if dims is None or out is None or view is None or len(dims) != 4:
+        return Refusal("its input is no map of known size")
+    size, (n, c, h, w) = int(attribute(node, "blocksize", 1)), dims
+    if node.op_type == "SpaceToDepth":
+        middle, order = (n, c, h // size, size, w // size, size), (0, 3, 5, 1, 2, 4)
+    elif attribute(node, "mode", "DCR") == "DCR":
+        middle, order = (n, size, size, c // size**2, h, w), (0, 3, 4, 1, 5, 2)
+    else:
+        middle, order = (n, c // size**2, size, size, h, w), (0, 1, 4, 2, 5, 3)
+    split = reshaped(view, middle)
+    found = None if split is None else reshaped(transposed(split, order), out)
+    if found is None:
+        return Refusal("its elements would have to be moved about")
+    _keep(work, node, found)
+    return None
+
+
 def _keep(work: Lowering, node: ir.Node, view: View) -> None:
     """Hold the view, or, where its channels are shuffled, a plan of them."""
     name = node.outputs[0].name or ""
@@ -70,6 +111,9 @@ def _keep(work: Lowering, node: ir.Node, view: View) -> None:
 
 TAKES: Mapping[str, Take] = {
     **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), _reshape),
+    "DepthToSpace": _blocks,
     "Expand": _expand,
+    "SpaceToDepth": _blocks,
+    "Tile": _tile,
     "Transpose": _transpose,
 }

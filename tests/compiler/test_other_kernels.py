@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rooftune.compiler.operations import Activation, Dense, Mean, Pointwise, Pool, Route
+from rooftune.compiler.operations import Activation, Dense, Pointwise, Pool, Route
 from rooftune.compiler.target import Target
 
 from .running import TARGETS, Floats, lowered, program, run
@@ -58,13 +58,6 @@ def test_the_largest_number_of_a_window_without_one_is_none(target: Target) -> N
     work = lowered([op], {"x": x.shape, "y": (1, 16, 2, 2)}, {}, ["x"], "y")
     found = run(program(work, target), {"x": x})
     assert np.isnan(found[0, 3, 0, 0]) and np.isfinite(np.delete(found.reshape(-1), 12)).all()
-
-
-def test_mean_of_all_pixels(target: Target) -> None:
-    x = numbers(2, 37, 7, 5)
-    work = lowered([Mean((), "x", "y")], {"x": x.shape, "y": (2, 37, 1, 1)}, {}, ["x"], "y")
-    expected = x.astype(np.float64).mean(axis=(2, 3), keepdims=True)
-    np.testing.assert_allclose(run(program(work, target), {"x": x}, 2), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_sums(target: Target) -> None:

@@ -14,7 +14,6 @@ __all__ = [
     "Convolution",
     "Dense",
     "Floats",
-    "Mean",
     "Normalization",
     "Operation",
     "Pad",
@@ -100,11 +99,6 @@ class Pool(Operation):
     strides: tuple[int, int]
     pads: tuple[int, int, int, int]
     counts_pads: bool = False
-
-
-@dataclass(frozen=True)
-class Mean(Operation):
-    """The mean over all pixels of every channel."""
 
 
 @dataclass(frozen=True)

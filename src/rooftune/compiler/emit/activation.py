@@ -75,7 +75,7 @@ def _sigmoid(code: Function, x: Value, how: Activation) -> Value:
 
 
 def _silu(code: Function, x: Value, how: Activation) -> Value:
-    above, below = _sigmoid_parts(code, x, how.low or 1.0)
+    above, below = _sigmoid_parts(code, x, how.low)
     return code.arithmetic("fdiv", code.arithmetic("fmul", x, above), below)
 
 
@@ -179,6 +179,6 @@ _FUNCTIONS: Mapping[str, Callable[[Function, Value, Activation], Value]] = {
 ACTIVATIONS = frozenset(_FUNCTIONS)
 """Kinds there is code for.
 
-Parameters are `low` and `high`: bounds (`clip`), slope and shift (`hardsigmoid`), alpha (`leaky`, `elu`, `celu`,
-`thresholdedrelu`, `silu`: x·sigmoid(alpha·x), 0 standing for 1), alpha and gamma (`selu`). That of `celu` is positive.
+Parameters are `low` and `high`: bounds (`clip`), slope and shift (`hardsigmoid`), alpha (`leaky`, `elu`,
+`thresholdedrelu`; `celu`, where it is positive; `silu`: x·sigmoid(alpha·x)), alpha and gamma (`selu`).
 """

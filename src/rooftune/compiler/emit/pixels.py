@@ -35,7 +35,8 @@ class Tiles:
     def jobs(self, code: Function, x: Map, y: Map) -> Iterator[tuple[Index, Index]]:
         """Run the body for this thread's tiles: where the first pixel is in both maps, in floats.
 
-        The last tile of a line ends where the line does; what it shares with the one before is done twice.
+        The last tile of a line ends where the line does. What it shares with the one before is done twice, perhaps by
+        two threads at once: results may be written, but not read again.
         """
         each = -(-self.length // self.count)
         with jobs(code, self.images * self.lines * each) as job:
@@ -48,8 +49,10 @@ class Tiles:
 
 
 def tiles(x: Map, y: Map, target: Target) -> Tiles:
-    """Tiles of the pixels of two maps: as many pixels as leave registers for sums and two numbers of each."""
-    most = min(_WIDEST, target.registers // 4)
+    """Tiles of the pixels of two maps: as many pixels as leave registers for sums and two numbers of each, and fit
+    half of a core's own cache; no more than a vector has lanes for their sums."""
+    fit = target.l2 // 2 // (4 * x.blocks * x.block)
+    most = max(1, min(_WIDEST, target.lanes, target.registers // 4, fit))
     if x.height * x.width == 1:
         images, lines, length, steps = 1, 1, x.images, ((0, x.image), (0, y.image))
     elif merged_rows(x) and merged_rows(y):

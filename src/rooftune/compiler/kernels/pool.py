@@ -9,13 +9,13 @@ from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.kernels.kernel import Kernel
 from rooftune.compiler.maps import Map
-from rooftune.compiler.operations import Mean, Pool
+from rooftune.compiler.operations import Pool
 from rooftune.compiler.target import Target
 
 __all__ = ["KERNELS"]
 
 
-def _emit_pool(name: str, op: Pool, maps: Mapping[str, Map], target: Target) -> list[Phase]:
+def _emit(name: str, op: Pool, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """One row of one block of channels is a job."""
     x, y = maps[op.x], maps[op.y]
     code, at = begin(name, ["x", "y"], target)
@@ -39,26 +39,6 @@ def _emit_pool(name: str, op: Pool, maps: Mapping[str, Map], target: Target) -> 
             if op.kind == "mean":
                 value = code.arithmetic("fmul", value, _share(code, op, x, y, (top, bottom), (left, right), kind))
             code.store(value, into, column * y.block)
-    return [Phase(code, (Operand.value(op.x), Operand.value(op.y)))]
-
-
-def _emit_mean(name: str, op: Mean, maps: Mapping[str, Map], target: Target) -> list[Phase]:
-    """One block of channels is a job; sums of rows are added, so that small numbers are not lost in a large one."""
-    x, y = maps[op.x], maps[op.y]
-    code, at = begin(name, ["x", "y"], target)
-    kind = f"<{y.block} x float>"
-    with jobs(code, y.images * y.blocks) as job:
-        image, block = job // y.blocks, job % y.blocks
-        source = code.at(at["x"], image * x.image + block * x.plane + x.origin)
-        total = code.variable(kind, 0.0)
-        with code.loop(0, x.height) as r:
-            line = code.at(source, r * x.row)
-            part = code.variable(kind, 0.0)
-            with code.loop(0, x.width) as q:
-                part.set(code.arithmetic("fadd", part.get(), code.load(line, q * x.block, kind)))
-            total.set(code.arithmetic("fadd", total.get(), part.get()))
-        mean = code.arithmetic("fmul", total.get(), 1.0 / (x.height * x.width))
-        code.store(mean, at["y"], image * y.image + block * y.plane + y.origin)
     return [Phase(code, (Operand.value(op.x), Operand.value(op.y)))]
 
 
@@ -95,7 +75,4 @@ def _share(
     return code.emit(kind, f"shufflevector {kind} {first.name}, {kind} poison, <{lanes} x i32> zeroinitializer")
 
 
-KERNELS = (
-    Kernel(Pool, lambda op: f"{op.kind} pool", _emit_pool),
-    Kernel(Mean, lambda op: "mean", _emit_mean),
-)
+KERNELS = (Kernel(Pool, lambda op: f"{op.kind} pool", _emit),)

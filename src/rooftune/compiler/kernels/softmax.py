@@ -9,7 +9,7 @@ from rooftune.compiler.emit.across import kept, lane, totals
 from rooftune.compiler.emit.function import Index, Value
 from rooftune.compiler.emit.mathematics import exp2
 from rooftune.compiler.emit.pixels import each_block, tiles
-from rooftune.compiler.emit.work import Operand, Phase, begin
+from rooftune.compiler.emit.work import SCRATCH, Operand, Phase, begin
 from rooftune.compiler.kernels.kernel import Kernel
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Softmax
@@ -21,10 +21,13 @@ _LOG2_E = math.log2(math.e)
 
 
 def _emit(name: str, op: Softmax, maps: Mapping[str, Map], target: Target) -> list[Phase]:
-    """A few pixels are a job. The largest number is taken off first, so that no power is too large."""
+    """A few pixels are a job. The largest number is taken off first, so that no power is too large; powers wait beside
+    until their sum is known."""
     x, y = maps[op.x], maps[op.y]
-    code, at = begin(name, ["x", "y"], target)
+    code, at = begin(name, ["x", "y", "scratch"], target)
     pixels = tiles(x, y, target)
+    each = pixels.count * x.block
+    room = x.blocks * each
     places = range(pixels.count)
     # the largest after multiplication by the scale is the smallest before, where that is negative
     which, least = ("max", -math.inf) if op.scale >= 0 else ("min", math.inf)
@@ -37,6 +40,7 @@ def _emit(name: str, op: Softmax, maps: Mapping[str, Map], target: Target) -> li
 
     with pixels.jobs(code, x, y) as (read, written):
         source, into = code.at(at["x"], read), code.at(at["y"], written)
+        powers = code.at(at["scratch"], code.parameter("thread") * room)
         best = [code.variable(code.vector, least) for _ in places]
 
         def compare(block: Index, channels: int) -> None:
@@ -50,11 +54,11 @@ def _emit(name: str, op: Softmax, maps: Mapping[str, Map], target: Target) -> li
         sums = [code.variable(code.vector, 0.0) for _ in places]
 
         def raise_all(block: Index, channels: int) -> None:
-            line, result = code.at(source, block * x.plane), code.at(into, block * y.plane)
+            line, held = code.at(source, block * x.plane), code.at(powers, block * each)
             for p in places:
                 below = code.arithmetic("fsub", code.load(line, p * pixels.x[1]), top[p])
                 power = exp2(code, code.arithmetic("fmul", below, op.scale * _LOG2_E))
-                code.store(power, result, p * pixels.y[1])
+                code.store(power, held, p * x.block)
                 sums[p].set(total(sums[p].get(), kept(code, power, channels, 0.0)))
 
         each_block(code, x, raise_all)
@@ -62,13 +66,13 @@ def _emit(name: str, op: Softmax, maps: Mapping[str, Map], target: Target) -> li
         share = [lane(code, shares, p) for p in places]
 
         def scale(block: Index, channels: int) -> None:
-            result = code.at(into, block * y.plane)
+            held, result = code.at(powers, block * each), code.at(into, block * y.plane)
             for p in places:
-                power = code.load(result, p * pixels.y[1])
+                power = code.load(held, p * x.block)
                 code.store(code.arithmetic("fmul", power, share[p]), result, p * pixels.y[1])
 
         each_block(code, x, scale)
-    return [Phase(code, (Operand.value(op.x), Operand.value(op.y)))]
+    return [Phase(code, (Operand.value(op.x), Operand.value(op.y), SCRATCH), scratch=room)]
 
 
 KERNELS = (Kernel(Softmax, lambda op: "softmax", _emit),)

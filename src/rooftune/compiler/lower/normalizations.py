@@ -26,7 +26,7 @@ def _layer(work: Lowering, node: ir.Node) -> Refusal | None:
     refused = weights(node, {"scale": 1, "bias": 2})
     if refused is not None or dims is None or not dims:
         return refused or Refusal("its input is of no known size")
-    if len([v for v in node.outputs if v.name and v.uses()]) > 1:
+    if any(v.uses() or v.is_graph_output() for v in node.outputs[1:]):
         return Refusal("it also gives means")
     first = int(attribute(node, "axis", -1)) % len(dims)
     view = _trailing(work, node.inputs[0], first)
@@ -45,7 +45,8 @@ def _layer(work: Lowering, node: ir.Node) -> Refusal | None:
         work.lowered.constants[f"{y} {what}"] = ir.Tensor(row)
     kind = "layer" if node.op_type == "LayerNormalization" else "rms"
     epsilon = float(attribute(node, "epsilon", 1e-5))
-    operation = Normalization((node.name or "",), view.held, y, kind, epsilon, **constants)
+    scale, shift = constants.get("scale", ""), constants.get("shift", "")
+    operation = Normalization((node.name or "",), view.held, y, kind, epsilon, scale, shift)
     work.put_like(operation, node.outputs[0], view)
     return None
 

@@ -1,4 +1,4 @@
-"""Pools and means over pixels."""
+"""Pools: the largest number, or the mean, of every window."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from rooftune.compiler.lower.node import Take, attribute, input_of, window
+from rooftune.compiler.lower.node import Take, attribute, window
 from rooftune.compiler.lowering import Lowering, static_dims
-from rooftune.compiler.operations import Mean, Pool
+from rooftune.compiler.operations import Pool
 from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, default_axes
-from rooftune.graph.constants import constant_of
 from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
@@ -40,25 +39,4 @@ def _pool(work: Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
-def _mean(work: Lowering, node: ir.Node) -> Refusal | None:
-    dims, out = static_dims(node.inputs[0]), static_dims(node.outputs[0])
-    if dims is None or out is None or len(dims) not in (3, 4) or 0 in dims:
-        return Refusal("its input is no map of known size")
-    if node.op_type == "ReduceMean":
-        given = constant_of(input_of(node, 1)) if len(node.inputs) > 1 else attribute(node, "axes", None)
-        reduced = None if given is None else sorted(int(a) % len(dims) for a in given)
-        if len(dims) != 4 or reduced != [2, 3]:
-            return Refusal("it is no mean over the pixels")
-    axes = (IMAGE, CHANNEL, COLUMN) if len(dims) == 3 else default_axes(4)
-    x = work.map(node.inputs[0], axes)
-    if x is None:
-        return Refusal("its input is no map of known size")
-    axes = axes if len(out) == len(dims) else (IMAGE, CHANNEL)
-    work.put(Mean((node.name or "",), x, node.outputs[0].name or ""), node.outputs[0], axes)
-    return None
-
-
-TAKES: Mapping[str, Take] = {
-    **dict.fromkeys(("AveragePool", "MaxPool"), _pool),
-    **dict.fromkeys(("GlobalAveragePool", "ReduceMean"), _mean),
-}
+TAKES: Mapping[str, Take] = dict.fromkeys(("AveragePool", "MaxPool"), _pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -10,13 +11,16 @@ import onnx_ir as ir
 from rooftune.compiler.lower.node import Take, attribute, input_of
 from rooftune.compiler.lowering import Lowering, static_dims
 from rooftune.compiler.operations import Activation, Pointwise, Reduction
-from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, View
+from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, Factor, View
 from rooftune.graph.constants import constant_of
 from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
 
+Dims = tuple[tuple[Factor, ...], ...]
+
 _KINDS = {
+    "GlobalAveragePool": "mean",
     "GlobalMaxPool": "max",
     "ReduceL1": "l1",
     "ReduceL2": "l2",
@@ -36,8 +40,10 @@ def _reduce(work: Lowering, node: ir.Node) -> Refusal | None:
     if dims is None:
         return Refusal("its input is of no known size")
     axes, keeps = _axes(node, len(dims)), bool(attribute(node, "keepdims", 1))
-    if axes is None or not any(dims[a] > 1 for a in axes):
-        return Refusal("what it runs over is not known, or it runs over nothing")
+    if axes is None:
+        return Refusal("what it runs over is not known")
+    if all(dims[a] == 1 for a in axes):
+        return _of_one(work, node, axes, keeps)
     found = _arranged(work, node.inputs[0], axes)
     if found is None:
         return Refusal("its elements would have to be moved about")
@@ -52,9 +58,18 @@ def _reduce(work: Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
+def _of_one(work: Lowering, node: ir.Node, axes: set[int], keeps: bool) -> Refusal | None:
+    """Every number by itself: most reductions leave it as it is."""
+    view = work.view(node.inputs[0])
+    if view is None or _KINDS[node.op_type] not in ("max", "mean", "min", "prod", "sum") or "Log" in node.op_type:
+        return Refusal("it runs over single numbers")
+    work.views[node.outputs[0].name or ""] = replace(view, dims=_left(view, axes, keeps))
+    return None
+
+
 def _axes(node: ir.Node, rank: int) -> set[int] | None:
     """The dimensions it runs over; None where that is not known, or nothing is done."""
-    if node.op_type == "GlobalMaxPool":
+    if node.op_type.startswith("Global"):
         return set(range(2, rank))
     given = input_of(node, 1)
     if given is not None:
@@ -79,10 +94,10 @@ def _arranged(work: Lowering, value: ir.Value | None, axes: set[int]) -> tuple[V
             return view, over
     others = [d for d in range(len(view.dims)) if d not in axes]
     if not others or len(view.dims) - 1 in axes:
-        order = dict.fromkeys(axes, CHANNEL) | {d: IMAGE for d in others[:-1]} | dict.fromkeys(others[-1:], COLUMN)
+        order = dict.fromkeys(axes, CHANNEL) | dict.fromkeys(others[:-1], IMAGE) | dict.fromkeys(others[-1:], COLUMN)
         over = "channels"
     else:
-        order = dict.fromkeys(axes, COLUMN) | {d: IMAGE for d in others[:-1]} | dict.fromkeys(others[-1:], CHANNEL)
+        order = dict.fromkeys(axes, COLUMN) | dict.fromkeys(others[:-1], IMAGE) | dict.fromkeys(others[-1:], CHANNEL)
         over = "pixels"
     found = work.arranged(view, tuple(order[d] for d in range(len(view.dims))))
     return None if found is None else (found, over)
@@ -99,8 +114,11 @@ def _put(work: Lowering, value: ir.Value, operation: Reduction, view: View, axes
     images, channels, height, width = work.lowered.shapes[view.held]
     gone = (images, 1, height, width) if operation.over == "channels" else (images, channels, 1, 1)
     work.lowered.shapes[operation.y] = gone
-    dims = tuple(() if d in axes else dim for d, dim in enumerate(view.dims) if keeps or d not in axes)
-    work.views[value.name or ""] = View(operation.y, dims)
+    work.views[value.name or ""] = View(operation.y, _left(view, axes, keeps))
+
+
+def _left(view: View, axes: set[int], keeps: bool) -> Dims:
+    return tuple(() if d in axes else dim for d, dim in enumerate(view.dims) if keeps or d not in axes)
 
 
 TAKES: Mapping[str, Take] = dict.fromkeys(_KINDS, _reduce)

@@ -17,10 +17,12 @@ from rooftune.verdicts import Refusal
 __all__ = ["TAKES"]
 
 _HALF = np.float32(0.5)
+_NEAR = 1e-6
+"""A place so near to the middle of two pixels is there: rounding to fp32 does not decide."""
 
 _NEAREST: Mapping[str, Callable[[Floats], Floats]] = {
-    "round_prefer_floor": lambda at: np.ceil(at - _HALF),
-    "round_prefer_ceil": lambda at: np.floor(at + _HALF),
+    "round_prefer_floor": lambda at: np.ceil(at - 0.5 - _NEAR),
+    "round_prefer_ceil": lambda at: np.floor(at + 0.5 + _NEAR),
     "floor": np.floor,
     "ceil": np.ceil,
 }
@@ -82,7 +84,7 @@ def _scales(node: ir.Node, dims: Sequence[int], out: Sequence[int]) -> Floats | 
     sizes = constant_of(input_of(node, 3))
     if sizes is None:
         return None
-    ratios = np.asarray(sizes, np.float32).reshape(-1) / np.float32([dims[a] for a in axes])
+    ratios = np.asarray(sizes, np.float32).reshape(-1) / np.asarray([dims[a] for a in axes], np.float32)
     policy = attribute(node, "keep_aspect_ratio_policy", "stretch")
     if policy != "stretch":
         ratios[:] = ratios.min() if policy == "not_larger" else ratios.max()
@@ -120,8 +122,9 @@ def _places(node: ir.Node, kind: str, transform: str, scale: Floats, size: int, 
     if scale != 1 or size != out:
         at = _TRANSFORMS[transform](at, scale, size, out)
     if kind == "nearest":
-        default = "floor" if _is_old(node) else "round_prefer_floor"
-        at = _NEAREST[str(attribute(node, "nearest_mode", default))](at)
+        # before opset 11 the standard left it open, and engines took the next pixel where they made maps smaller
+        default = ("ceil" if scale < 1 else "floor") if _is_old(node) else "round_prefer_floor"
+        at = _NEAREST[str(attribute(node, "nearest_mode", default))](at.astype(np.float64))
     return np.clip(at, 0, size - 1)
 
 

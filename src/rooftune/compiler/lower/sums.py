@@ -179,6 +179,25 @@ def _channels(view: View) -> int:
     return count
 
 
+def _power(work: Lowering, node: ir.Node) -> Refusal | None:
+    """Powers that are products, roots or reciprocals."""
+    exponent = constant_of(node.inputs[1])
+    if exponent is None or exponent.size != 1 or exponent.ndim > len(static_dims(node.outputs[0]) or ()):
+        return Refusal("its exponent is not one number")
+    number = float(exponent.reshape(-1)[0])
+    if number in _POWERS:
+        return activate(work, node, node.inputs[0], Activation(_POWERS[number]))
+    view = work.whole(node.inputs[0])
+    if number != 2 or view is None:
+        return Refusal(f"there is no kernel for a power of {number:g}")
+    y = node.outputs[0].name or ""
+    work.put_like(Pointwise((node.name or "",), view.held, y, "mul", view.held), node.outputs[0], view)
+    return None
+
+
+_POWERS = {0.5: "sqrt", 1.0: "", -1.0: "reciprocal"}
+
+
 def _batch_normalization(work: Lowering, node: ir.Node) -> Refusal | None:
     parts = [constant_of(v) for v in node.inputs[1:5]]
     dims = static_dims(node.inputs[0])
@@ -197,4 +216,4 @@ def _batch_normalization(work: Lowering, node: ir.Node) -> Refusal | None:
     return None
 
 
-TAKES: Mapping[str, Take] = {"BatchNormalization": _batch_normalization, **dict.fromkeys(_KINDS, _join)}
+TAKES: Mapping[str, Take] = {"BatchNormalization": _batch_normalization, "Pow": _power, **dict.fromkeys(_KINDS, _join)}

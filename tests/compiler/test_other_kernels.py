@@ -51,6 +51,17 @@ def test_pools(name: str, threads: int, target: Target) -> None:
     np.testing.assert_allclose(run(program(work, target), {"x": x}, threads), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["max", "mean"])
+def test_windows_that_begin_before_the_map(kind: str, target: Target) -> None:
+    x, op = numbers(1, 1, 5, 5), Pool((), "x", "y", kind, (5, 5), (1, 1), (2, 2, 2, 2))
+    if kind == "max":
+        expected = windows(x, op, -np.inf).max(axis=(-1, -2))
+    else:
+        expected = windows(x, op, 0.0).sum(axis=(-1, -2)) / windows(np.ones_like(x), op, 0.0).sum(axis=(-1, -2))
+    work = lowered([op], {"x": x.shape, "y": x.shape}, {}, ["x"], "y")
+    np.testing.assert_allclose(run(program(work, target), {"x": x}), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_the_largest_number_of_a_window_without_one_is_none(target: Target) -> None:
     x = numbers(1, 16, 4, 4)
     x[0, 3, 1, 1] = np.nan

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 from rooftune.compiler.lowering import Lowered
-from rooftune.compiler.operations import Activation, Operation
+from rooftune.compiler.operations import Activation, Operation, Route, Stack
 from rooftune.compiler.program import Program
+from rooftune.compiler.views import Factor, View
 
 __all__ = ["layout_lines", "lowered_lines", "schedule_lines", "step_facts"]
+
+_AXES = ("image", "channel", "row", "column")
 
 
 def lowered_lines(lowered: Lowered) -> Iterator[str]:
@@ -61,13 +64,49 @@ def _said(op: Operation) -> str:
         value = getattr(op, field.name)
         if field.name in ("nodes", "x", "y", "other", "residual", "activation") or value in ("", False):
             continue
-        text = "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        words.append(f"{field.name} {text}")
+        if isinstance(op, Route) and field.name == "plan":
+            words += [_run(op, *run) for run in _runs(op.plan)]
+        elif not (isinstance(op, Route | Stack) and field.name == "sources"):
+            words.append(f"{field.name} {_value(value)}")
     activation = getattr(op, "activation", Activation())
     if activation.kind:
         words.append(activation.kind)
     return f"{words[0]} {', '.join(words[1:])}".rstrip()
 
 
-def _sizes(dims: tuple[int, ...]) -> str:
+def _value(value: Any) -> str:
+    if isinstance(value, View):
+        dims = " ".join(_factors(dim) or "1" for dim in value.dims)
+        return f"{value.held}[{dims}{f' from {_sizes(value.start)}' if any(value.start) else ''}]"
+    if isinstance(value, tuple) and any(isinstance(v, tuple) for v in value):
+        return " ".join(_factors(v) or "1" for v in value)
+    return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _factors(dim: tuple[Factor, ...]) -> str:
+    """`3·channel/64` for three steps of 64 channels."""
+    return "+".join(f"{f.size}·{_AXES[f.axis]}{f'/{f.step}' if f.step != 1 else ''}" for f in dim)
+
+
+def _runs(plan: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int, int, int]]:
+    """Source, first channel, count and step of channels that are evenly apart."""
+    place = 0
+    while place < len(plan):
+        source, first = plan[place]
+        step, count = 1, 1
+        if place + 1 < len(plan) and plan[place + 1][0] == source:
+            step = plan[place + 1][1] - first
+        while place + count < len(plan) and plan[place + count] == (source, first + count * step):
+            count += 1
+        yield source, first, count, step
+        place += count
+
+
+def _run(op: Route, source: int, first: int, count: int, step: int) -> str:
+    last = first + (count - 1) * step
+    apart = f" in steps of {step}" if count > 1 and step != 1 else ""
+    return f"{op.sources[source]} {first}{f'–{last}{apart}' if count > 1 else ''}"
+
+
+def _sizes(dims: Sequence[int]) -> str:
     return "×".join(map(str, dims))

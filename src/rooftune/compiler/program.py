@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from rooftune.compiler.budget import MOST_WEIGHTS, within
-from rooftune.compiler.choose import Ranked, Schedule, guesses
+from rooftune.compiler.choose import Ranked, Schedule, arithmetic, guesses
 from rooftune.compiler.emit.work import Operand, Phase
 from rooftune.compiler.kernels.borders import emit_clear, emit_pack, emit_unpack
 from rooftune.compiler.kernels.kernel import kernel_of
@@ -27,6 +27,8 @@ __all__ = ["Choose", "Program", "Step", "build"]
 _FILLED = 1.03
 """What other weights grow to at most, where the last vector is filled up."""
 
+_CLEAR = "clear"
+
 _FEW_CHANNELS = 4
 """Images of at most so many channels are not filled up to a vector."""
 
@@ -41,13 +43,19 @@ class Choose(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One operation as it will run: its phases, and why they look so: the schedule and all that were compared."""
+    """One operation as it will run: its phases, and why they look so: the schedule and all that were compared.
+
+    arithmetic  operations it does, over those of the operation as it is written
+    value       what it makes, where a schedule was chosen
+    """
 
     nodes: tuple[str, ...]
     kernel: str
     phases: tuple[Phase, ...]
     schedule: Schedule | None = None
     others: tuple[Ranked, ...] = ()
+    arithmetic: float = 1.0
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Program:
 
     places         bytes from the start of the arena, by value; `arena` its size
     weights        what is packed, by name, made when it is asked for; `weight_places` floats from the start
-    scratch        floats every thread needs, `shared` those that all need together
+    scratch        floats every thread needs, behind the `shared` ones that all need together
     inputs, outputs  names in the order of the pointers, `dims` their shapes
     """
 
@@ -79,7 +87,7 @@ class Program:
 
     def scratch_bytes(self, threads: int) -> int:
         """What so many threads need beside arena and weights."""
-        return 4 * max(self.scratch * threads, self.shared)
+        return 4 * (self.shared + self.scratch * threads)
 
     def pack(self) -> tuple[Floats, dict[str, int]]:
         """All packed weights in one array, and where each begins."""
@@ -116,7 +124,9 @@ class Program:
             given = ", ".join(["i64 %thread", "i64 %threads", *pointers])
             calls.append(f"  ; {_printable(', '.join(step.nodes))}: {step.kernel}")
             calls.append(f"  call void @{called}({given})")
-            calls.append("  call void @barrier(ptr %control, i64 %threads)")
+            if step.kernel != _CLEAR:
+                # the room around a value and its pixels are written by two steps that nobody has to wait between
+                calls.append("  call void @barrier(ptr %control, i64 %threads)")
             calls += _stamp(place + 1)
         pointers = [f"ptr %{name}" for name in ARGUMENTS]
         parameters = ", ".join(["i64 %thread", "i64 %threads", *pointers, "ptr %control"])
@@ -159,11 +169,19 @@ def _stamp(place: int) -> list[str]:
     ]
 
 
-def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Choose = guesses) -> Program:
+def build(
+    lowered: Lowered,
+    target: Target,
+    *,
+    winograd: bool = True,
+    choose: Choose = guesses,
+    fixed: Mapping[str, Schedule] | None = None,
+) -> Program:
     """Choose kernels, lay out values and write the code of every step.
 
     winograd  False for convolutions as they are written only
     choose    ranks the schedules of a convolution, when the maps it reads and makes have no room around them yet
+    fixed     schedules that are decided already, by the value the convolution makes
     """
     maps = {name: Map(*shape, block=_block(name, lowered, target)) for name, shape in lowered.shapes.items()}
     options = {
@@ -171,7 +189,7 @@ def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Ch
         for op in lowered.operations
         if isinstance(op, Convolution)
     }
-    chosen = {name: ranked.schedule for name, ranked in within(options, _room(lowered)).items()}
+    chosen = {name: ranked.schedule for name, ranked in within(options, _room(lowered)).items()} | dict(fixed or {})
     maps = _with_halos(lowered, maps, chosen)
     steps: list[Step] = []
     weights: dict[str, Callable[[], Floats]] = {}
@@ -182,7 +200,10 @@ def build(lowered: Lowered, target: Target, *, winograd: bool = True, choose: Ch
     for number, op in enumerate(lowered.operations):
         steps += _clear(op.y, maps, target, f"clear{number}")
         step = _step(op, f"step{number}", maps, chosen.get(op.y), target)
-        steps.append(replace(step, others=tuple(options.get(op.y, ()))))
+        if isinstance(op, Convolution):
+            done = arithmetic(chosen[op.y], op, maps[op.x], maps[op.y], target)
+            step = replace(step, others=tuple(options[op.y]), arithmetic=done, value=op.y)
+        steps.append(step)
         weights |= _weights(op, maps, chosen.get(op.y), lowered)
     for number, name in enumerate(lowered.outputs):
         view = lowered.found[name]
@@ -235,15 +256,17 @@ def _with_halos(lowered: Lowered, maps: Mapping[str, Map], chosen: Mapping[str, 
     for op in lowered.operations:
         if isinstance(op, Convolution):
             halo = chosen[op.y].halo(op, maps[op.x], maps[op.y])
-            old = wanted[op.x]
-            wanted[op.x] = (max(old[0], halo[0]), max(old[1], halo[1]), max(old[2], halo[2]), max(old[3], halo[3]))
+        else:
+            halo = kernel_of(op).halo(op, maps)
+        old = wanted[op.x]
+        wanted[op.x] = (max(old[0], halo[0]), max(old[1], halo[1]), max(old[2], halo[2]), max(old[3], halo[3]))
     return {name: m.with_halo(wanted[name]) for name, m in maps.items()}
 
 
 def _clear(name: str, maps: Mapping[str, Map], target: Target, function: str) -> list[Step]:
     if not any(maps[name].halo):
         return []
-    return [Step((), "clear", tuple(emit_clear(function, name, maps[name], target)))]
+    return [Step((), _CLEAR, tuple(emit_clear(function, name, maps[name], target)))]
 
 
 def _step(op: Operation, name: str, maps: Mapping[str, Map], schedule: Schedule | None, target: Target) -> Step:

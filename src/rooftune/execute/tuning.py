@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 import statistics
@@ -13,14 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from rooftune.compiler.program import Program
+from rooftune.compiler.choose import said
+from rooftune.compiler.lowering import Lowered
+from rooftune.compiler.program import Program, build
+from rooftune.compiler.rivals import better_of, second_choices
 from rooftune.compiler.target import Target
-from rooftune.compiler.tune import Tuner
+from rooftune.compiler.tune import COMPILER, Tuner
 from rooftune.execute.native_program import NativeProgram
 from rooftune.execute.probe.stored import home
 from rooftune.machine.topology import read_topology
 
-__all__ = ["TuningStore", "phase_seconds", "tuner_for"]
+__all__ = ["TuningStore", "phase_seconds", "tuned_program", "tuner_for"]
 
 _ROUNDS = 7
 _LEAST_SECONDS = 2e-3
@@ -67,6 +71,76 @@ def tuner_for(target: Target, seconds: float) -> Tuner:
         return phase_seconds(programs, node, target)
 
     return Tuner(timer, TuningStore(), read_topology().name, time.monotonic, seconds)
+
+
+def tuned_program(lowered: Lowered, target: Target, tuner: Tuner, *, winograd: bool = True) -> Program:
+    """The program with schedules measured alone, and the best two of each raced inside the whole of it.
+
+    What was raced once is remembered with the shapes of the whole model; without time left the best alone are taken.
+    """
+    first = build(lowered, target, winograd=winograd, choose=tuner)
+    key = _whole_key(first, tuner)
+    names = {said(r.schedule): r.schedule for step in first.steps for r in step.others}
+    known = tuner.store.get(key)
+    told = known.get("chosen") if isinstance(known, dict) else None
+    if isinstance(told, list) and len(told) == len(_values(first)) and all(isinstance(t, str) and t in names for t in told):
+        wanted = {value: names[text] for value, text in zip(_values(first), told, strict=True)}
+        return build(lowered, target, winograd=winograd, choose=tuner, fixed=wanted)
+    rivals = second_choices(first)
+    if tuner.left <= 0 or not rivals:
+        return first
+    started = tuner.clock()
+    second = build(lowered, target, winograd=winograd, choose=tuner, fixed=rivals)
+    chosen = better_of(first, second, _step_seconds(first, second, target))
+    tuner.store.put(key, {"chosen": [said(chosen[value]) for value in _values(first)]})
+    tuner.left -= tuner.clock() - started
+    if all(step.schedule == chosen[step.value] for step in first.steps if step.value):
+        return first
+    return build(lowered, target, winograd=winograd, choose=tuner, fixed=chosen)
+
+
+def _values(program: Program) -> list[str]:
+    return [step.value for step in program.steps if step.value]
+
+
+def _whole_key(program: Program, tuner: Tuner) -> str:
+    """The shapes, kernels and candidates of a whole model, whatever its values are called."""
+    parts = [
+        [step.kernel, said(step.schedule) if step.schedule else "", [said(r.schedule) for r in step.others]]
+        for step in program.steps
+    ]
+    sizes = [[one.images, one.channels, one.height, one.width] for one in program.maps.values()]
+    told = json.dumps([tuner.machine, program.target.threads, program.target.isa, COMPILER, parts, sizes])
+    return "whole " + hashlib.sha256(told.encode()).hexdigest()
+
+
+def _step_seconds(first: Program, second: Program, target: Target) -> tuple[list[float], list[float]]:
+    """Median seconds of the steps of two programs that run in turns."""
+    loaded: list[NativeProgram] = []
+    try:
+        loaded += [NativeProgram(program, target.threads) for program in (first, second)]
+        random = np.random.default_rng(0)
+        feed = {name: random.standard_normal(first.dims[name], dtype=np.float32) for name in first.inputs}
+        rounds: tuple[list[list[float]], list[list[float]]] = ([], [])
+        for turn in range(_ROUNDS + 2):
+            for native, kept in zip(loaded, rounds, strict=True):
+                started = time.perf_counter()
+                native.run(feed)
+                took = time.perf_counter() - started
+                if turn >= 2:
+                    kept.append([share * took for share in native.phase_shares()])
+        return _by_step(first, rounds[0]), _by_step(second, rounds[1])
+    finally:
+        for native in loaded:
+            native.close()
+
+
+def _by_step(program: Program, rounds: Sequence[Sequence[float]]) -> list[float]:
+    found, place = [], 0
+    for step in program.steps:
+        places = range(place, place := place + len(step.phases))
+        found.append(statistics.median(sum(one[p] for p in places) for one in rounds))
+    return found
 
 
 def phase_seconds(programs: Sequence[Program], node: str, target: Target) -> list[float]:

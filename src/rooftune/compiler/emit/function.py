@@ -133,7 +133,8 @@ class Function:
             return a
         if operation == "mul" and isinstance(b, int) and b == 0:
             return 0
-        wrap = " nuw nsw" if operation in ("add", "mul") else ""
+        # indices before a map begin are negative: only the signed sum may be taken not to overflow
+        wrap = " nsw" if operation in ("add", "mul") else ""
         return self.emit("i64", f"{operation}{wrap} i64 {self.text(a, 'i64')}, {self.text(b, 'i64')}")
 
     def least(self, a: Index, b: Index) -> Index:

@@ -81,9 +81,11 @@ def _blocks(work: Lowering, node: ir.Node) -> Refusal | None:
     if dims is None or out is None or view is None or len(dims) != 4:
         return Refusal("its input is no map of known size")
     size, (n, c, h, w) = int(attribute(node, "blocksize", 1)), dims
+    depth_first = attribute(node, "mode", "DCR") == "DCR"
     if node.op_type == "SpaceToDepth":
-        middle, order = (n, c, h // size, size, w // size, size), (0, 3, 5, 1, 2, 4)
-    elif attribute(node, "mode", "DCR") == "DCR":
+        middle = (n, c, h // size, size, w // size, size)
+        order = (0, 3, 5, 1, 2, 4) if depth_first else (0, 1, 3, 5, 2, 4)
+    elif depth_first:
         middle, order = (n, size, size, c // size**2, h, w), (0, 3, 4, 1, 5, 2)
     else:
         middle, order = (n, c // size**2, size, size, h, w), (0, 1, 4, 2, 5, 3)

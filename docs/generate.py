@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from typer.core import TyperGroup
 
 from rooftune.analysis.fusion import fusion_rules, known_backends
 from rooftune.cli.app import app, collect_commands
+from rooftune.compiler.emit.activation import ACTIVATIONS
+from rooftune.compiler.lower import taken_operators
 from rooftune.machine.devices import list_machines
 from rooftune.machine.spec import Machine
 from rooftune.ops import Operator, known_operators
@@ -199,7 +202,38 @@ def _stripped(text: str) -> list[str]:
     return [line.strip() for line in text.strip().splitlines()]
 
 
+def native_page() -> str:
+    """Every operator of the default domain with a formula, and whether our own compiler takes it."""
+    taken = taken_operators()
+    by_module: dict[str, list[str]] = {}
+    for name, take in taken.items():
+        by_module.setdefault(take.__module__, []).append(name)
+    lines = [
+        NOTE,
+        "# What runs natively\n",
+        f"The {len(taken)} standard operators that the compiler has kernels for, on fp32 tensors of known size. A node",
+        "that it cannot take where it stands (`rooftune compile MODEL` says why) runs in ONNX Runtime between the",
+        "compiled parts.\n",
+        "| operators | how they are taken |",
+        "|---|---|",
+    ]
+    for module in sorted(by_module):
+        text = (sys.modules[module].__doc__ or "").strip().splitlines()[0]
+        lines.append(f"| {', '.join(sorted(by_module[module]))} | {text} |")
+    lines.append("\n## Functions in registers\n")
+    lines.append("Applied where a value is made, without a pass of their own: " + _listed(ACTIVATIONS) + ".\n")
+    others = sorted({o.name for o in known_operators() if o.domain == ""} - set(taken))
+    lines.append("## What ONNX Runtime runs\n")
+    lines.append(_listed(others) + ".\n")
+    return "\n".join(lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(n for n in names if n))
+
+
 PAGES = {
+    "native.md": native_page,
     "operators.md": operators_page,
     "commands.md": commands_page,
     "machines.md": machines_page,

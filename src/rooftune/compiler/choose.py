@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rooftune.compiler.kernels.depthwise import Depthwise
 from rooftune.compiler.kernels.direct import Direct
+from rooftune.compiler.kernels.fourier import Fourier
+from rooftune.compiler.kernels.grouped import Grouped
 from rooftune.compiler.kernels.winograd import Winograd
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Convolution
 from rooftune.compiler.target import Target
 
-__all__ = ["Ranked", "Schedule", "candidates", "estimate", "guesses"]
+__all__ = ["Ranked", "Schedule", "arithmetic", "candidates", "estimate", "guesses", "said"]
 
-Schedule = Direct | Winograd | Depthwise
+Schedule = Direct | Winograd | Depthwise | Grouped | Fourier
 """How a convolution is computed."""
 
 
@@ -37,8 +39,13 @@ _TRANSFORMED = {2: 60.0, 4: 160.0, 6: 420.0}
 
 def candidates(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Iterator[Schedule]:
     """Everything that can run a convolution."""
+    if winograd and Fourier.takes(op, x.channels, y.channels) is None:
+        yield from Fourier.space(op, x, y, target)
     if Depthwise.takes(op, x.channels, y.channels) is None:
         yield from Depthwise.space(op, x, y, target)
+        return
+    if Grouped.takes(op) is None:
+        yield from Grouped.space(op, x, y, target)
         return
     if Direct.takes(op) is None:
         yield from Direct.space(op, x, y, target)
@@ -52,6 +59,10 @@ def estimate(schedule: Schedule, op: Convolution, x: Map, y: Map, target: Target
     if isinstance(schedule, Depthwise):
         waste = -(-y.width // schedule.columns) * schedule.columns / y.width
         return pixels * y.blocks * (op.kernel[0] * op.kernel[1] * waste + 4 / schedule.columns)
+    if isinstance(schedule, Fourier):
+        return schedule.cost(op, x, y, target)
+    if isinstance(schedule, Grouped):
+        return pixels * y.blocks * schedule.cost(op, x, y)
     if isinstance(schedule, Direct):
         return pixels * y.blocks * x.channels * op.kernel[0] * op.kernel[1] * schedule.cost(y)
     tiles = y.images * -(-y.height // schedule.tile) * -(-y.width // schedule.tile)
@@ -77,3 +88,32 @@ def guesses(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool =
         Ranked(s, estimate(s, op, x, y, target) / second, s.weight_floats(op, x, y), measured=False) for s in allowed
     ]
     return sorted(ranked, key=lambda r: r.seconds)
+
+
+def arithmetic(schedule: Schedule, op: Convolution, x: Map, y: Map, target: Target) -> float:
+    """Operations a schedule does, transforms included, over those of the convolution as it is written."""
+    written = y.images * y.height * y.width * y.blocks * x.channels * op.kernel[0] * op.kernel[1] / op.groups
+    if isinstance(schedule, Winograd):
+        tiles = y.images * -(-y.height // schedule.tile) * -(-y.width // schedule.tile)
+        products = (schedule.tile + 2) ** 2 * tiles * x.channels * y.blocks
+        return (products + tiles * (x.blocks + y.blocks) * _TRANSFORMED[schedule.tile]) / written
+    if isinstance(schedule, Fourier):
+        return schedule.instructions(op, x, y) / written
+    return 1.0
+
+
+def said(schedule: Schedule) -> str:
+    """A schedule in a few words: `winograd F(4×4) 14×2 together`."""
+    settings = asdict(schedule)
+    words = [type(schedule).__name__.lower()]
+    tile = settings.pop("tile", None)
+    if tile is not None:
+        words.append(f"F({tile}×{tile})" if isinstance(schedule, Winograd) else f"{tile}×{tile}")
+    columns, vectors = settings.pop("columns", None), settings.pop("vectors", None)
+    words.append("×".join(str(n) for n in (columns, vectors) if n is not None))
+    for name, value in settings.items():
+        if value is True:
+            words.append(name)
+        elif value:
+            words.append(f"{name} {value}")
+    return " ".join(words)

@@ -85,14 +85,14 @@ class Tuner:
         return seconds if len(seconds) == len(options) else None
 
     def _options(self, op: Convolution, x: Map, y: Map, target: Target, winograd: bool) -> list[Schedule]:
-        """The most promising ones of every algorithm."""
-        found: dict[tuple[str, int], list[Schedule]] = {}
+        """The most promising ones of every algorithm, with weights transformed ahead and without."""
+        found: dict[tuple[str, int, bool], list[Schedule]] = {}
         ranked = sorted(candidates(op, x, y, target, winograd=winograd), key=lambda s: estimate(s, op, x, y, target))
         for schedule in ranked:
             tile = schedule.tile if isinstance(schedule, Winograd) else 0
             if tile and tile not in self.tiles:
                 continue
-            kind = found.setdefault((type(schedule).__name__, tile), [])
+            kind = found.setdefault((type(schedule).__name__, tile, getattr(schedule, "raw", False)), [])
             if len(kind) < _OF_A_KIND:
                 kind.append(schedule)
         return [schedule for kind in found.values() for schedule in kind]
@@ -111,8 +111,7 @@ def _plain(schedule: Schedule) -> dict[str, Any]:
 def _alone(op: Convolution, x: Map, y: Map, target: Target, schedule: Schedule) -> Program:
     """A program of one convolution with random weights; its input is what the operation before would leave."""
     random = np.random.default_rng(0)
-    depth = 1 if op.groups > 1 else x.channels
-    weight = random.standard_normal((y.channels, depth, *op.kernel)).astype(np.float32)
+    weight = random.standard_normal((y.channels, x.channels // op.groups, *op.kernel)).astype(np.float32)
     inputs = ["x", "r"] if op.residual else ["x"]
     shapes = {
         "x": (x.images, x.channels, x.height, x.width),

@@ -17,103 +17,122 @@ __all__ = ["Complex", "real_inverse", "real_transform", "transform"]
 Complex = tuple[Value, Value]
 """Real and imaginary part."""
 
+_Part = Value | None
+_Pair = tuple[_Part, _Part]
+"""None is zero: nothing is done for it."""
 
-def real_transform(code: Function, values: Sequence[Value]) -> tuple[Value, list[Complex], Value]:
-    """Of N real numbers: the first bin, the N/2 − 1 after it, and the bin in the middle; both ends are real."""
-    count = len(values)
-    if count == 2:
-        return _add(code, *values), [], _subtract(code, *values)
-    even, odd = (real_transform(code, values[start::2]) for start in (0, 1))
-    found: dict[int, Complex] = {}
-    for k, (a, b) in enumerate(zip(even[1], odd[1], strict=True), start=1):
-        found[k], far = _butterfly(code, a, b, k / count)
-        found[count // 2 - k] = far[0], _negative(code, far[1])
-    found[count // 4] = even[2], _negative(code, odd[2])
-    ordered = [found[k] for k in range(1, count // 2)]
-    return _add(code, even[0], odd[0]), ordered, _subtract(code, even[0], odd[0])
+
+def real_transform(code: Function, values: Sequence[Value | None]) -> tuple[Value, list[Complex], Value]:
+    """Of N real numbers, None for zero: the first bin, the N/2 − 1 after it, and the one in the middle; both ends are
+    real."""
+    first, between, middle = _real_transform(code, values)
+    return _there(first), _all_there(between), _there(middle)
 
 
 def real_inverse(code: Function, first: Value, between: Sequence[Complex], middle: Value) -> list[Value]:
     """The N real numbers that `real_transform` makes these bins of, times N."""
-    count = 2 * (len(between) + 1)
-    ends = _add(code, first, middle), _subtract(code, first, middle)
+    return [_there(value) for value in _real_inverse(code, first, between, middle)]
+
+
+def transform(code: Function, values: Sequence[Complex | None], *, inverse: bool = False) -> list[Complex]:
+    """Of N complex numbers, None for zero; the inverse is times N."""
+    return _all_there(_transform(code, [(None, None) if v is None else v for v in values], inverse))
+
+
+def _real_transform(code: Function, values: Sequence[_Part]) -> tuple[_Part, list[_Pair], _Part]:
+    count = len(values)
     if count == 2:
-        return list(ends)
-    centre = between[count // 4 - 1]
+        return _plus(code, values[0], values[1]), [], _plus(code, values[0], values[1], -1)
+    even, odd = (_real_transform(code, values[start::2]) for start in (0, 1))
+    found: dict[int, _Pair] = {count // 4: (even[2], _negative(code, odd[2]))}
+    for k, (a, b) in enumerate(zip(even[1], odd[1], strict=True), start=1):
+        found[k], far = _butterfly(code, a, b, k / count)
+        found[count // 2 - k] = far[0], _negative(code, far[1])
+    ends = [_plus(code, even[0], odd[0], sign) for sign in (1, -1)]
+    return ends[0], [found[k] for k in range(1, count // 2)], ends[1]
+
+
+def _real_inverse(code: Function, first: _Part, between: Sequence[_Pair], middle: _Part) -> list[_Part]:
+    count = 2 * (len(between) + 1)
+    ends = [_plus(code, first, middle, sign) for sign in (1, -1)]
+    if count == 2:
+        return ends
+    real, imaginary = between[count // 4 - 1]
     if count == 4:
-        twice = [code.fma(part, sign * 2.0, end) for end, part in zip(ends, centre) for sign in (1, -1)]
-        return [twice[0], twice[3], twice[1], twice[2]]
-    halves: tuple[list[Complex], list[Complex]] = ([], [])
+        near, far = (_plus(code, ends[0], real, sign) for sign in (2, -2))
+        before, behind = (_plus(code, ends[1], imaginary, sign) for sign in (-2, 2))
+        return [near, before, far, behind]
+    even: list[_Pair] = []
+    odd: list[_Pair] = []
     for k in range(1, count // 4):
         a, b = between[k - 1], between[count // 2 - k - 1]
-        halves[0].append((_add(code, a[0], b[0]), _subtract(code, a[1], b[1])))
-        difference = _subtract(code, a[0], b[0]), _add(code, a[1], b[1])
-        halves[1].append(_rotated(code, difference, -k / count))
-    even = real_inverse(code, ends[0], halves[0], code.arithmetic("fmul", centre[0], 2.0))
-    odd = real_inverse(code, ends[1], halves[1], code.arithmetic("fmul", centre[1], -2.0))
-    return [value for pair in zip(even, odd, strict=True) for value in pair]
+        even.append((_plus(code, a[0], b[0]), _plus(code, a[1], b[1], -1)))
+        turned, length = _turned(code, (_plus(code, a[0], b[0], -1), _plus(code, a[1], b[1])), -k / count)
+        odd.append((_plus(code, None, turned[0], length), _plus(code, None, turned[1], length)))
+    halves = (
+        _real_inverse(code, ends[0], even, _plus(code, None, real, 2)),
+        _real_inverse(code, ends[1], odd, _plus(code, None, imaginary, -2)),
+    )
+    return [value for pair in zip(*halves, strict=True) for value in pair]
 
 
-def transform(code: Function, values: Sequence[Complex], *, inverse: bool = False) -> list[Complex]:
-    """Of N complex numbers; the inverse is times N."""
+def _transform(code: Function, values: Sequence[_Pair], inverse: bool) -> list[_Pair]:
     count = len(values)
     if count == 1:
         return list(values)
-    even, odd = (transform(code, values[start::2], inverse=inverse) for start in (0, 1))
-    pairs = [
-        _butterfly(code, a, b, (-k if inverse else k) / count) for k, (a, b) in enumerate(zip(even, odd, strict=True))
-    ]
+    even, odd = (_transform(code, values[start::2], inverse) for start in (0, 1))
+    sign = -1 if inverse else 1
+    pairs = [_butterfly(code, even[k], odd[k], sign * k / count) for k in range(count // 2)]
     return [near for near, _ in pairs] + [far for _, far in pairs]
 
 
-def _butterfly(code: Function, a: Complex, b: Complex, turn: float) -> tuple[Complex, Complex]:
-    """a plus and minus b, b turned back by a part of a circle (at most a half, either way)."""
-    if turn == 0:
-        return (_add(code, a[0], b[0]), _add(code, a[1], b[1])), (
-            _subtract(code, a[0], b[0]),
-            _subtract(code, a[1], b[1]),
-        )
-    if abs(turn) == 0.25:
-        near = _add(code, a[0], b[1]), _subtract(code, a[1], b[0])
-        far = _subtract(code, a[0], b[1]), _add(code, a[1], b[0])
-        return (near, far) if turn > 0 else (far, near)
-    turned, length = _direction(code, b, turn)
+def _butterfly(code: Function, a: _Pair, b: _Pair, turn: float) -> tuple[_Pair, _Pair]:
+    """a plus and minus b, b turned back by a part of a circle."""
+    turned, length = _turned(code, b, turn)
     near, far = (
-        (code.fma(turned[0], sign * length, a[0]), code.fma(turned[1], sign * length, a[1])) for sign in (1, -1)
+        (_plus(code, a[0], turned[0], factor), _plus(code, a[1], turned[1], factor)) for factor in (length, -length)
     )
     return near, far
 
 
-def _rotated(code: Function, value: Complex, turn: float) -> Complex:
-    """A number turned back by a part of a circle."""
-    turned, length = _direction(code, value, turn)
-    return code.arithmetic("fmul", turned[0], length), code.arithmetic("fmul", turned[1], length)
-
-
-def _direction(code: Function, value: Complex, turn: float) -> tuple[Complex, float]:
-    """A number turned back, but for a factor: of cosine and sine the larger, so that the quotient is at most one."""
+def _turned(code: Function, value: _Pair, turn: float) -> tuple[_Pair, float]:
+    """A number turned back by at most half a circle, but for a factor: the larger of cosine and sine, so that what is
+    left to multiply with is at most one."""
     real, imaginary = value
-    cosine, sine = math.cos(2 * math.pi * turn), math.sin(2 * math.pi * turn)
-    if math.isclose(abs(cosine), abs(sine)):
-        one = math.copysign(1.0, sine * cosine)
-        if one > 0:
-            return (_add(code, real, imaginary), _subtract(code, imaginary, real)), cosine
-        return (_subtract(code, real, imaginary), _add(code, imaginary, real)), cosine
-    if abs(cosine) > abs(sine):
-        ratio = sine / cosine
-        return (code.fma(imaginary, ratio, real), code.fma(real, -ratio, imaginary)), cosine
-    ratio = cosine / sine
-    return (code.fma(real, ratio, imaginary), code.fma(imaginary, ratio, _negative(code, real))), sine
+    cosine, sine = (_exact(f(2 * math.pi * turn)) for f in (math.cos, math.sin))
+    if abs(cosine) >= abs(sine):
+        ratio = _exact(sine / cosine)
+        return (_plus(code, real, imaginary, ratio), _plus(code, imaginary, real, -ratio)), cosine
+    ratio = _exact(cosine / sine)
+    return (_plus(code, imaginary, real, ratio), _plus(code, _negative(code, real), imaginary, ratio)), sine
 
 
-def _add(code: Function, a: Value, b: Value) -> Value:
-    return code.arithmetic("fadd", a, b)
+def _exact(value: float) -> float:
+    """Zero and one where they are meant."""
+    whole = round(value)
+    return float(whole) if math.isclose(value, whole, abs_tol=1e-12) else value
 
 
-def _subtract(code: Function, a: Value, b: Value) -> Value:
-    return code.arithmetic("fsub", a, b)
+def _plus(code: Function, a: _Part, b: _Part, factor: float = 1.0) -> _Part:
+    """a plus a factor times b."""
+    if b is None or factor == 0:
+        return a
+    if a is None:
+        return b if factor == 1 else _negative(code, b) if factor == -1 else code.arithmetic("fmul", b, factor)
+    if abs(factor) == 1:
+        return code.arithmetic("fadd" if factor == 1 else "fsub", a, b)
+    return code.fma(b, factor, a)
 
 
-def _negative(code: Function, a: Value) -> Value:
+def _negative(code: Function, a: _Part) -> _Part:
     """LLVM makes it part of the instruction that reads it, where it can."""
-    return code.emit(a.kind, f"fneg {a.kind} {a.name}")
+    return None if a is None else code.emit(a.kind, f"fneg {a.kind} {a.name}")
+
+
+def _there(value: _Part) -> Value:
+    assert value is not None, "there are numbers only where some are given"
+    return value
+
+
+def _all_there(values: Sequence[_Pair]) -> list[Complex]:
+    return [(_there(real), _there(imaginary)) for real, imaginary in values]

@@ -8,8 +8,35 @@ from dataclasses import dataclass
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.operations import Activation
+from rooftune.compiler.target import Target
 
-__all__ = ["Grid", "Tile"]
+__all__ = ["Grid", "Tile", "even", "tile_cost", "tile_shapes"]
+
+
+def tile_shapes(width: int, blocks: int, target: Target) -> list[tuple[int, int]]:
+    """Pairs of columns and vectors that fill the registers, for rows of so many pixels and blocks; the cheapest first.
+
+    A weight is loaded for all columns, a number of the input for all vectors.
+    """
+    found = [(even(width, (target.sums - 1) // vectors), vectors) for vectors in range(1, min(blocks, 4) + 1)]
+    return sorted(found, key=lambda shape: tile_cost(shape[0], shape[1], width, blocks))
+
+
+def tile_cost(columns: int, vectors: int, width: int, blocks: int) -> float:
+    """Instructions per useful multiply-add, about: weights loaded and registers left idle cost."""
+    whole, rest = divmod(width, columns)
+    tiles = [columns] * whole + ([rest] if rest else [])
+    spent = 0.0
+    for held, times in ((vectors, blocks // vectors), (blocks % vectors, 1)):
+        if held:
+            # eight sums hide the latency of a multiply-add; weights cost half a slot each
+            spent += times * sum(max(c * held, 8) + 0.5 * held for c in tiles)
+    return spent / (width * blocks)
+
+
+def even(width: int, most: int) -> int:
+    """Columns of a tile, `most` at most, so that the last tile of a row is about as full as the others."""
+    return -(-width // -(-width // max(1, min(width, most))))
 
 
 @dataclass(frozen=True)

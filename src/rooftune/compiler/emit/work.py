@@ -37,7 +37,8 @@ SCRATCH = Operand("scratch")
 class Phase:
     """A function all threads run together, and what its pointers are; nobody goes on before all are done.
 
-    scratch   floats every thread needs beside them, `shared` those that all need together
+    scratch   floats every thread needs beside them, `shared` those that all need together; where a phase needs both,
+              the threads' own parts lie behind what is shared
     """
 
     function: Function

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
+from rooftune.compiler.emit.tile import Grid, Tile, tile_cost, tile_shapes
 from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
@@ -35,26 +35,13 @@ class Direct:
 
     @staticmethod
     def space(op: Convolution, x: Map, y: Map, target: Target) -> Iterator[Direct]:
-        """Tiles that fit into the registers, those that fill them first."""
-        found = set()
-        for vectors in range(1, min(y.blocks, 4) + 1):
-            columns = min(y.width, (target.sums - 1) // vectors)
-            # columns so that the last tile of a row is as full as the others
-            tiles = -(-y.width // columns)
-            found.add(Direct(-(-y.width // tiles), vectors))
-        yield from sorted(found, key=lambda s: s.cost(y))
+        """Tiles that fill the registers."""
+        for columns, vectors in tile_shapes(y.width, y.blocks, target):
+            yield Direct(columns, vectors)
 
     def cost(self, y: Map) -> float:
-        """Instructions per useful multiply-accumulate, about: weights loaded and registers left idle cost."""
-        rows, rest = divmod(y.width, self.columns)
-        tiles = [self.columns] * rows + ([rest] if rest else [])
-        groups = y.blocks // self.vectors, y.blocks % self.vectors
-        spent = 0.0
-        for vectors, times in ((self.vectors, groups[0]), (groups[1], 1)):
-            if vectors:
-                # eight sums hide the latency of a multiply-add; weights cost half a slot each
-                spent += times * sum(max(c * vectors, 8) + 0.5 * vectors for c in tiles)
-        return spent / (y.width * y.blocks)
+        """Instructions per useful multiply-accumulate, about."""
+        return tile_cost(self.columns, self.vectors, y.width, y.blocks)
 
     @staticmethod
     def halo(op: Convolution, x: Map, y: Map) -> Halo:
@@ -157,8 +144,7 @@ class _Row:
 
     def tile(self, column: Index, columns: int, vectors: int) -> None:
         code, op, x, y = self.code, self.op, self.x, self.y
-        biases = [code.load(self.place.bias, v * y.block) for v in range(vectors)]
-        sums = [[code.variable(code.vector, bias) for bias in biases] for _ in range(columns)]
+        tile = Tile(code, columns, [code.load(self.place.bias, v * y.block) for v in range(vectors)])
         start = code.at(self.place.x, column * (op.strides[1] * x.block))
         per_block = x.block * op.kernel[0] * op.kernel[1] * vectors * y.block
         full, tail = divmod(x.channels, x.block)
@@ -172,22 +158,13 @@ class _Row:
                 with code.loop(0, op.kernel[1]) as q:
                     pixel = code.at(rows, q * (op.dilations[1] * x.block))
                     taps = code.at(of_row, q * (channels * vectors * y.block))
-                    for channel in range(channels):
-                        w = [code.load(taps, (channel * vectors + v) * y.block) for v in range(vectors)]
-                        for c in range(columns):
-                            value = code.broadcast(pixel, c * op.strides[1] * x.block + channel)
-                            for v in range(vectors):
-                                sums[c][v].set(code.fma(value, w[v], sums[c][v].get()))
+                    tile.add_channels(pixel, op.strides[1] * x.block, channels, Grid(taps, vectors * y.block, y.block))
 
         with code.loop(0, full) as number:
             block(number, x.block)
         if tail:
             block(full, tail)
-        target = code.at(self.place.y, column * y.block)
-        for v in range(vectors):
-            for c in range(columns):
-                value = sums[c][v].get()
-                if self.residual is not None and self.place.residual is not None:
-                    added = code.at(self.place.residual, column * y.block)
-                    value = code.arithmetic("fadd", value, code.load(added, v * self.residual.plane + c * y.block))
-                code.store(activate(code, value, op.activation), target, v * y.plane + c * y.block)
+        added = None
+        if self.residual is not None and self.place.residual is not None:
+            added = Grid(self.place.residual, y.block, self.residual.plane).after(column)
+        tile.store(Grid(self.place.y, y.block, y.plane).after(column), op.activation, added)

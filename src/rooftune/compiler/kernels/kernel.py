@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from rooftune.compiler.emit.work import Phase
-from rooftune.compiler.maps import Map
+from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Floats, Operation
 from rooftune.compiler.target import Target
 
@@ -28,6 +28,10 @@ def _no_weights(op: Any, numbers: Numbers, maps: Mapping[str, Map]) -> dict[str,
     return {}
 
 
+def _no_halo(op: Any, maps: Mapping[str, Map]) -> Halo:
+    return (0, 0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Kernel:
     """The only way to run an operation. (Convolutions have several: see `choose.py`.)
@@ -37,6 +41,7 @@ class Kernel:
     emit       its phases, from the name of its function, the operation, the maps of all values, and the target
     parts      names of what it keeps in packed weights
     weights    these weights, each as one row of fp32 numbers
+    halo       zeros it needs around `x`, from the operation and the maps of all values
     """
 
     operation: type[Operation]
@@ -44,6 +49,7 @@ class Kernel:
     emit: Callable[[str, Any, Mapping[str, Map], Target], list[Phase]]
     parts: Callable[[Any], tuple[str, ...]] = _no_parts
     weights: Callable[[Any, Numbers, Mapping[str, Map]], dict[str, Floats]] = _no_weights
+    halo: Callable[[Any, Mapping[str, Map]], Halo] = _no_halo
 
 
 @cache

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from rooftune.compiler.lower.node import Take, attribute, input_of
 from rooftune.compiler.lowering import Lowering
-from rooftune.compiler.operations import Activation, Convolution, Dense, Pointwise
+from rooftune.compiler.operations import Activation, Convolution, Dense, Pointwise, Transposed
 from rooftune.graph.constants import constant_of
 from rooftune.verdicts import Refusal
 
@@ -102,7 +102,7 @@ def activate(
     """
     before, y = work.last(value, readers), node.outputs[0].name or ""
     all_nodes = (*nodes, node.name or "")
-    if isinstance(before, Convolution | Dense | Pointwise) and not before.activation.kind:
+    if isinstance(before, Convolution | Dense | Pointwise | Transposed) and not before.activation.kind:
         done = replace(before, nodes=(*before.nodes, *all_nodes), y=y, activation=activation)
         work.exchange(before, done, node.outputs[0])
         return None

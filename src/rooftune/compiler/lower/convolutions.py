@@ -47,8 +47,6 @@ def _conv(work: Lowering, node: ir.Node) -> Refusal | None:
         dilations=dilations,
         groups=int(attribute(node, "group", 1)),
     )
-    if operation.groups != 1 and not operation.groups == dims[1] == out[1]:
-        return Refusal(f"it has {operation.groups} groups of several channels")
     work.put(operation, node.outputs[0], axes)
     return None
 

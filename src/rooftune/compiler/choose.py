@@ -37,6 +37,10 @@ _TRANSFORMED = {2: 60.0, 4: 160.0, 6: 420.0}
 """Instructions to transform one tile of one block of channels, about the same in and out."""
 
 
+_WEIGHTS = {2: 60.0, 4: 140.0, 6: 280.0}
+"""The same for the weights of one input channel and one block of output channels; most of it is writing them."""
+
+
 def candidates(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> Iterator[Schedule]:
     """Everything that can run a convolution."""
     if winograd and Fourier.takes(op, x.channels, y.channels) is None:
@@ -65,17 +69,33 @@ def estimate(schedule: Schedule, op: Convolution, x: Map, y: Map, target: Target
         return pixels * y.blocks * schedule.cost(op, x, y)
     if isinstance(schedule, Direct):
         return pixels * y.blocks * x.channels * op.kernel[0] * op.kernel[1] * schedule.cost(y)
-    tiles = y.images * -(-y.height // schedule.tile) * -(-y.width // schedule.tile)
-    batches = -(-tiles // schedule.batch)
-    points = (schedule.tile + 2) ** 2
+    return _winograd_cost(schedule, x, y, target)
+
+
+def _winograd_cost(schedule: Winograd, x: Map, y: Map, target: Target) -> float:
+    """Vector instructions, and what waiting for weights costs in them."""
+    tile, raw, together = schedule.tile, schedule.raw, schedule.together
+    tiles = y.images * -(-y.height // tile) * -(-y.width // tile)
+    batches, points, pairs = -(-tiles // schedule.batch), (tile + 2) ** 2, x.channels * y.blocks
     done = -(-min(tiles, schedule.batch) // schedule.columns) * schedule.columns * batches
-    loaded = 1 + 0.5 / schedule.columns
-    turns = -(-batches // target.threads)
-    idle = 1.0 if schedule.together else turns * target.threads / batches
-    # weights come from a shared cache once a batch: some four times as slow as a multiply-add
-    streamed = 4 * points * x.channels * y.blocks * (1 if schedule.together else batches)
-    products = points * done * x.channels * y.blocks * loaded
-    return (products + streamed + tiles * (x.blocks + y.blocks) * _TRANSFORMED[schedule.tile]) * idle
+    products = points * done * pairs * (1 + 0.5 / schedule.columns)
+    data, results = (tiles * blocks * _TRANSFORMED[tile] for blocks in (x.blocks, y.blocks))
+    # every thread transforms for itself what all read, or fetches it from the caches of the others
+    again = min(target.threads, 4)
+    if raw and together:
+        # sums of a turn are added to those of the turns before, in the thread's own cache
+        weights = pairs * _WEIGHTS[tile] + 2.0 * points * done * y.blocks * (
+            -(-x.blocks // schedule.depth(x, y, target)) - 1
+        )
+        data, jobs = data * again, y.blocks // schedule.vectors
+    elif raw:
+        weights, jobs = pairs * (2 * _WEIGHTS[tile] * again + points * batches), batches
+    else:
+        # from memory the first time; panels of a single vector are too short for the processor to see them coming
+        weights = points * pairs * (batches + (4.0 if schedule.vectors == 1 else 2.0))
+        jobs = target.threads if together else batches
+    idle = -(-jobs // target.threads) * target.threads / jobs
+    return (products + weights + data + results) * idle
 
 
 def guesses(op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> list[Ranked]:
@@ -96,7 +116,10 @@ def arithmetic(schedule: Schedule, op: Convolution, x: Map, y: Map, target: Targ
     if isinstance(schedule, Winograd):
         tiles = y.images * -(-y.height // schedule.tile) * -(-y.width // schedule.tile)
         products = (schedule.tile + 2) ** 2 * tiles * x.channels * y.blocks
-        return (products + tiles * (x.blocks + y.blocks) * _TRANSFORMED[schedule.tile]) / written
+        transforms = tiles * (x.blocks + y.blocks) * _TRANSFORMED[schedule.tile]
+        if schedule.raw:
+            transforms += x.channels * y.blocks * _WEIGHTS[schedule.tile]
+        return (products + transforms) / written
     if isinstance(schedule, Fourier):
         return schedule.instructions(op, x, y) / written
     return 1.0

@@ -18,7 +18,7 @@ def multiply(code: Function, matrix: Floats, vectors: Sequence[Value]) -> list[V
     """The rows of the matrix times the vectors.
 
     Transforms on points ±a have columns, and rows, that differ in some signs only: the sum and the difference of two
-    vectors, or of two partial sums, serve both.
+    vectors, or of two partial sums, serve both. What all of the difference is multiplied with goes into multiply-adds.
     """
     columns, values = _pair_columns(code, np.where(np.abs(matrix) < _NOTHING, 0.0, matrix), vectors)
     found: dict[int, Value] = {}
@@ -33,10 +33,20 @@ def multiply(code: Function, matrix: Floats, vectors: Sequence[Value]) -> list[V
             continue
         same = np.isclose(columns[a], columns[b])
         even = _combined(code, np.where(same, columns[a], 0.0), values)
-        odd = _combined(code, np.where(same, 0.0, columns[a]), values)
-        found[a] = code.arithmetic("fadd", even, odd)
-        found[b] = code.arithmetic("fsub", even, odd)
+        odd = np.where(same, 0.0, columns[a])
+        factor = _common(odd)
+        part = _combined(code, odd / factor, values)
+        if factor == 1:
+            found[a], found[b] = code.arithmetic("fadd", even, part), code.arithmetic("fsub", even, part)
+        else:
+            found[a], found[b] = code.fma(part, factor, even), code.fma(part, -factor, even)
     return [found[row] for row in range(columns.shape[0])]
+
+
+def _common(row: Floats) -> float:
+    """What to take out of a row so that one of its entries is 1: nothing where one is already."""
+    entries = row[np.flatnonzero(row)]
+    return 1.0 if (np.abs(np.abs(entries) - 1) < _NOTHING).any() else float(entries[-1])
 
 
 def _pair_columns(code: Function, matrix: Floats, vectors: Sequence[Value]) -> tuple[Floats, list[Value]]:

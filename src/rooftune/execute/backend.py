@@ -93,6 +93,7 @@ class Candidate:
             "threads": self.threads,
             "concurrency": self.concurrency,
             "label": self.label,
+            "exactness": self.exactness.value,
         }
 
     @classmethod
@@ -103,6 +104,7 @@ class Candidate:
             threads=int(value["threads"]),
             concurrency=int(value.get("concurrency", 1)),
             label=str(value.get("label", "")),
+            exactness=Exactness(value.get("exactness", Exactness.REASSOCIATES.value)),
         )
 
 

@@ -83,7 +83,11 @@ def tuned_program(lowered: Lowered, target: Target, tuner: Tuner, *, winograd: b
     names = {said(r.schedule): r.schedule for step in first.steps for r in step.others}
     known = tuner.store.get(key)
     told = known.get("chosen") if isinstance(known, dict) else None
-    if isinstance(told, list) and len(told) == len(_values(first)) and all(isinstance(t, str) and t in names for t in told):
+    if (
+        isinstance(told, list)
+        and len(told) == len(_values(first))
+        and all(isinstance(text, str) and text in names for text in told)
+    ):
         wanted = {value: names[text] for value, text in zip(_values(first), told, strict=True)}
         return build(lowered, target, winograd=winograd, choose=tuner, fixed=wanted)
     rivals = second_choices(first)

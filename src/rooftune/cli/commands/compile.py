@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from rooftune.cli.app import app
-from rooftune.cli.options import Batch, Json, ModelPath, Shapes, read_shapes
+from rooftune.cli.options import (
+    Batch,
+    ExactnessOption,
+    Json,
+    ModelPath,
+    Shapes,
+    Threads,
+    read_seconds,
+    read_shapes,
+)
 from rooftune.cli.screen import ScreenProgress, print_json
 
 
@@ -30,14 +39,24 @@ def compile_(
             show_default=False,
         ),
     ] = None,
-    direct: Annotated[bool, typer.Option("--direct", help="No Winograd: convolutions as they are written.")] = False,
+    exactness: ExactnessOption = "approximates",
+    tune: Annotated[
+        str,
+        typer.Option(
+            "--tune",
+            metavar="TIME",
+            help="Time for choosing kernels by measurement, such as 20s; off takes guesses. What is known costs none.",
+        ),
+    ] = "20s",
+    threads: Threads = None,
     shape: Shapes = None,
     batch: Batch = None,
     as_json: Json = False,
 ) -> None:
-    """Compile a model for this processor, and show what became of it."""
+    """Compile a model for this processor, and show what became of it: steps, and what is left to ONNX Runtime."""
     from rooftune.errors import InputError
     from rooftune.pipeline.compile import STAGES, compile_model
+    from rooftune.pipeline.prepare import thread_count
 
     if dump is not None and dump not in STAGES:
         raise InputError(f"there is no stage {dump!r}", f"choose one of {', '.join(STAGES)}")
@@ -46,7 +65,9 @@ def compile_(
         shapes=read_shapes(shape),
         batch=batch,
         isa=isa,
-        winograd=not direct,
+        threads=thread_count(threads),
+        exactness=exactness,
+        tune=0.0 if tune == "off" else read_seconds(tune),
         machine_code=dump in (None, "asm"),
         progress=ScreenProgress(),
     )
@@ -59,9 +80,15 @@ def compile_(
         return
     facts = compiled.facts()
     took = ", ".join(f"{part} {seconds:.2f} s" for part, seconds in facts["seconds"].items())
-    print(compiled.stage("schedule"))
-    print()
+    memory = f"arena {facts['arena_bytes'] / 1e6:.1f} MB, weights {facts['weight_bytes'] / 1e6:.1f} MB ({took})"
+    if compiled.whole:
+        print(compiled.stage("schedule"))
+        print(f"\n{compiled.name}: {facts['nodes']} nodes in {len(facts['steps'])} steps for {facts['isa']}; {memory}")
+        return
+    nodes, predicted = facts["native_share"]["nodes"], facts["native_share"]["time"]
+    time_share = "" if predicted is None else f" and {100 * predicted:.0f} % of the predicted time"
+    print(compiled.overview())
     print(
-        f"{compiled.name}: {facts['nodes']} nodes in {len(facts['steps'])} steps for {facts['isa']}; "
-        f"arena {facts['arena_bytes'] / 1e6:.1f} MB, weights {facts['weight_bytes'] / 1e6:.1f} MB ({took})"
+        f"\n{compiled.name}: {facts['nodes']} nodes in {len(facts['stages'])} stages for {facts['isa']}, "
+        f"{100 * nodes:.0f} % of them{time_share} native; {memory}"
     )

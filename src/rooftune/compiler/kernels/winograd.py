@@ -180,9 +180,7 @@ class Winograd:
             return _Work(self, layout, code, op, x, y, residual, at)
 
         def ended(work: _Work) -> Phase:
-            # what is shared comes first; every thread's own begins behind it
-            needs = {"scratch": layout.shared + layout.own} if layout.own else {"shared": layout.shared}
-            return Phase(work.code, tuple(given[p] for p in work.at), **needs)
+            return Phase(work.code, tuple(given[p] for p in work.at), layout.own, layout.shared)
 
         phases = []
         if layout.shared:

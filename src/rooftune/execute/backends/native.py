@@ -1,4 +1,4 @@
-"""Our own compiler: models as one program for the processor at hand."""
+"""Our own compiler: models as one program for the processor at hand, or in stages where it does not take everything."""
 
 from __future__ import annotations
 
@@ -7,26 +7,38 @@ import importlib.util
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rooftune.execute.backend import Candidate, LoadedModel, ModelFacts, TensorSpec
+from rooftune.execute.backends.onnxruntime import BACKEND as ONNXRUNTIME
+from rooftune.execute.backends.onnxruntime import OnnxRuntimeModel
 from rooftune.protocols import Arrays
-from rooftune.verdicts import Refusal
+from rooftune.verdicts import Exactness, Refusal
 
 if TYPE_CHECKING:
     from rooftune.compiler.lowering import Lowered
-    from rooftune.execute.profile import Profile
+    from rooftune.compiler.program import Step
+    from rooftune.compiler.target import Target
+    from rooftune.compiler.tune import Tuner
+    from rooftune.execute.divide import Divided, Shares
+    from rooftune.execute.open_sizes import OpenSizesModel
+    from rooftune.execute.partitioned import PartitionedModel, RunningStage
+    from rooftune.execute.profile import Algorithm, Profile
     from rooftune.graph.model import Model
 
-__all__ = ["BACKEND", "Native", "NativeModel", "lowered_model"]
+__all__ = ["BACKEND", "Elsewhere", "Native", "NativeModel"]
 
 _TUNE_SECONDS = 20.0
 """Time for choosing schedules by measurement when a model is compiled; what was measured before costs nothing."""
 
 
 class Native:
-    """Whole models in fp32, compiled; a model that holds something there is no kernel for runs in ONNX Runtime."""
+    """Models in fp32, compiled; what there is no kernel for runs in ONNX Runtime, stage by stage."""
 
     name = "native"
     peer = False
@@ -42,79 +54,89 @@ class Native:
         return importlib.metadata.version("rooftune")
 
     def default(self, threads: int, objective: str = "latency") -> Candidate:
-        return Candidate("native", {"winograd": True, "tune_seconds": _TUNE_SECONDS}, threads, label="winograd")
+        settings = {"winograd": True, "tune_seconds": _TUNE_SECONDS}
+        return Candidate("native", settings, threads, label="winograd", exactness=Exactness.APPROXIMATES)
 
     def space(self, threads: int, objective: str = "latency", facts: ModelFacts | None = None) -> Sequence[Candidate]:
         plain = {"winograd": False, "tune_seconds": _TUNE_SECONDS}
         return [self.default(threads, objective), Candidate("native", plain, threads, label="direct")]
 
     def refuses(self, model: Model) -> Refusal | None:
-        """What in a model there is no kernel for, so that another engine would run it; None where all is compiled."""
-        found = lowered_model(model)
-        return found if isinstance(found, Refusal) else None
+        """Why nothing at all of a model would run natively, so that another engine would run it; None otherwise.
+
+        Of a model of open sizes nobody can say before it is asked for some.
+        """
+        from rooftune.compiler.target import host_target
+        from rooftune.execute.divide import Divided
+
+        if host_target() is None:
+            return Refusal("there are no kernels for this processor")
+        if model.open_dimensions:
+            return None
+        found = _divided(model, self.default(1))
+        return None if isinstance(found, Divided) else _first_reason(found)
 
     def load(
         self, model_path: Path, candidate: Candidate, input_shapes: Mapping[str, Sequence[int]] | None = None
     ) -> LoadedModel:
+        """A model that is compiled as far as it can be.
+
+        Settings beside those of `default`: `isa` compiles for a narrower instruction set. `partition` False cuts no
+        model into stages: what cannot be compiled as a whole runs in ONNX Runtime; `always` cuts wherever that lets
+        something run natively, whether it pays or not.
+        """
+        from rooftune.execute.divide import Shares
         from rooftune.graph.load import load
 
         model = load(model_path, shapes=input_shapes)
-        lowered = lowered_model(model)
-        if isinstance(lowered, Refusal):
-            from rooftune.execute.backends.onnxruntime import BACKEND as ONNXRUNTIME
-
-            return ONNXRUNTIME.load(model_path, ONNXRUNTIME.default(candidate.threads), input_shapes)
-        return NativeModel(model, *lowered, candidate)
-
-
-def lowered_model(model: Model) -> tuple[Lowered, Mapping[str, tuple[str, ...]]] | Refusal:
-    """The operations of the rewritten model, and which given nodes stand behind its own; or what is in the way."""
-    from rooftune.compiler.lower import lower
-    from rooftune.execute.constants import evaluate_constants
-    from rooftune.rewrite.engine import rewrite
-    from rooftune.rewrite.order import choose_steps
-
-    if model.open_dimensions:
-        return Refusal(f"the sizes {', '.join(model.open_dimensions)} are open")
-    rewritten = rewrite(model, choose_steps((), ()), evaluate=evaluate_constants)
-    found = lower(rewritten.model)
-    if isinstance(found, Refusal):
+        if model.open_dimensions:
+            return _of_open_sizes(model, model_path, candidate)
+        found = _compiled(model, candidate)
+        if isinstance(found, Shares):
+            return Elsewhere(model_path, ONNXRUNTIME.default(candidate.threads), found)
         return found
-    origins: dict[str, tuple[str, ...]] = {}
-    for entry in rewritten.journal.applied:
-        before = [name for old in entry.removed for name in origins.pop(old, (old,))]
-        for name in entry.added or (entry.node,):
-            origins[name] = tuple(dict.fromkeys((*origins.get(name, (name,)), *before)))
-    return found, origins
 
 
 class NativeModel:
     """A compiled program, with arrays in and arrays out."""
 
     def __init__(
-        self, model: Model, lowered: Lowered, origins: Mapping[str, tuple[str, ...]], candidate: Candidate
+        self,
+        model: Model,
+        lowered: Lowered,
+        origins: Mapping[str, tuple[str, ...]],
+        candidate: Candidate,
+        tuner: Tuner | None = None,
     ) -> None:
-        from rooftune.compiler.program import build
-        from rooftune.compiler.target import host_target
-        from rooftune.execute.native_program import NativeProgram
-        from rooftune.execute.tuning import tuner_for
+        """Compile operations.
 
-        target = host_target(candidate.settings.get("isa"), candidate.threads)
-        if target is None:
-            raise RuntimeError("there are no kernels for this processor")
+        model    the one given, whose nodes profiles speak of; `origins` says which of them stand behind others
+        tuner    chooses schedules; by default one that may spend the candidate's `tune_seconds`
+        """
+        from rooftune.execute.divide import Shares
+        from rooftune.execute.native_program import NativeProgram, pages
+        from rooftune.execute.tuning import tuned_program
+
+        held: list[int] = []
+
+        def memory(size: int) -> NDArray[np.uint8]:
+            held.append(size)
+            return pages(size)
+
+        self.shares = Shares(1.0, 1.0)
         self._candidate, self._origins = candidate, origins
         self._known = {node.name or "" for node in model.nodes}
-        tuner = tuner_for(target, float(candidate.settings.get("tune_seconds", 0.0)))
         winograd = bool(candidate.settings.get("winograd", True))
-        program = build(lowered, target, winograd=winograd, choose=tuner)
-        self._program = NativeProgram(program, candidate.threads)
+        program = tuned_program(lowered, _target(candidate), tuner or _tuner(candidate), winograd=winograd)
+        self._program = NativeProgram(program, candidate.threads, memory)
+        self.memory_bytes = sum(held)
         self.inputs = {name: TensorSpec("float32", program.dims[name]) for name in program.inputs}
         self.outputs = {name: TensorSpec("float32", program.dims[name]) for name in program.outputs}
 
     def run(self, arrays: Arrays) -> dict[str, Any]:
-        if arrays.keys() != self.inputs.keys():
-            odd = sorted(arrays.keys() ^ self.inputs.keys())
-            raise ValueError(f"inputs are {', '.join(self.inputs)}; wrong or missing: {', '.join(odd)}")
+        from rooftune.execute.partitioned import require_inputs
+
+        require_inputs(arrays, self.inputs)
         for name, spec in self.inputs.items():
             array = arrays[name]
             if array.dtype != "float32" or array.shape != spec.shape:
@@ -136,12 +158,14 @@ class NativeModel:
             shares.append(self._program.phase_shares())
         whole = statistics.median(seconds)
         kernels, place = [], 0
-        for step in self._program.program.steps:
+        steps = self._program.program.steps
+        for number, step in enumerate(steps):
             places = range(place, place := place + len(step.phases))
             share = statistics.median(sum(s[p] for p in places) for s in shares)
-            nodes = tuple(dict.fromkeys(n for node in step.nodes for n in self._sources(node)))
+            nodes = tuple(dict.fromkeys(n for node in _worked_for(steps, number) for n in self._sources(node)))
             name = step.phases[0].function.name
-            kernels.append(Kernel(name, step.kernel, share * whole, nodes, "name" if nodes else "layout"))
+            how = "name" if step.nodes else "layout"
+            kernels.append(Kernel(name, step.kernel, share * whole, nodes, how, _algorithm(step)))
         return assemble_profile(
             backend="native",
             settings=dict(self._candidate.settings),
@@ -158,6 +182,156 @@ class NativeModel:
 
     def close(self) -> None:
         self._program.close()
+
+
+class Elsewhere(OnnxRuntimeModel):
+    """A model that ONNX Runtime runs as it is; `shares` says why."""
+
+    def __init__(self, model_path: Path, candidate: Candidate, shares: Shares) -> None:
+        """Load a model with a candidate of ONNX Runtime's."""
+        super().__init__(model_path, candidate)
+        self.shares = shares
+
+
+def _worked_for(steps: Sequence[Step], number: int) -> tuple[str, ...]:
+    """The nodes of a step; for one that only packs, clears or unpacks, those of the next or the last on its values."""
+    own = steps[number]
+    if own.nodes:
+        return own.nodes
+    values = _values(own)
+    around = (*steps[number + 1 :], *reversed(steps[:number]))
+    return next((step.nodes for step in around if step.nodes and values & _values(step)), ())
+
+
+def _values(step: Step) -> set[str]:
+    return {operand.name for phase in step.phases for operand in phase.operands if operand.kind == "value"}
+
+
+def _target(candidate: Candidate) -> Target:
+    from rooftune.compiler.target import host_target
+
+    target = host_target(candidate.settings.get("isa"), candidate.threads)
+    if target is None:
+        raise RuntimeError("there are no kernels for this processor")
+    return target
+
+
+def _tuner(candidate: Candidate) -> Tuner:
+    from rooftune.execute.tuning import tuner_for
+
+    return tuner_for(_target(candidate), float(candidate.settings.get("tune_seconds", 0.0)))
+
+
+def _divided(model: Model, candidate: Candidate) -> Divided | Shares:
+    """The stages of a model of known sizes; what is in the way where none of them would run natively."""
+    from rooftune.execute.divide import divide
+
+    cutting = candidate.settings.get("partition", True)
+    try:
+        found = divide(model, candidate.threads, give_back=cutting != "always")
+    except ValueError as why:
+        return _all_elsewhere(f"the model cannot be cut: {why}")
+    if not found.native or not (found.whole or cutting):
+        return replace(found.shares, nodes=0.0, time=0.0, cuts=())
+    return found
+
+
+def _all_elsewhere(reason: str) -> Shares:
+    from rooftune.execute.divide import NotNative, Shares
+
+    return Shares(0.0, 0.0, (NotNative("", "", reason),))
+
+
+def _first_reason(shares: Shares) -> Refusal:
+    if not shares.refused:
+        return Refusal("it computes nothing")
+    first = shares.refused[0]
+    return Refusal(f"{first.op} {first.node}: {first.reason}" if first.node else first.reason, first.node)
+
+
+def _compiled(model: Model, candidate: Candidate) -> NativeModel | PartitionedModel | Shares:
+    """A model of known sizes, compiled as far as it can be; what is in the way where that is not at all."""
+    from rooftune.execute.divide import Divided
+    from rooftune.execute.partitioned import PartitionedModel
+
+    found = _divided(model, candidate)
+    if not isinstance(found, Divided):
+        return found
+    first = found.parts[0]
+    if found.whole and first.lowered is not None:
+        return NativeModel(model, first.lowered, found.origins, candidate)
+    stages = _loaded(found, model, candidate)
+    if isinstance(stages, str):
+        return _all_elsewhere(f"the model cannot be cut: {stages}")
+    return PartitionedModel(found, stages, candidate, frozenset(node.name or "" for node in model.nodes))
+
+
+def _loaded(found: Divided, model: Model, candidate: Candidate) -> list[RunningStage] | str:
+    """Every stage loaded; where ONNX Runtime does not take one as a model of its own, what it says."""
+    from rooftune.execute.fallback import FallbackStage, fallback_candidate
+    from rooftune.execute.partitioned import RunningStage
+
+    tuner = _tuner(candidate)
+    stages: list[RunningStage] = []
+    for part in found.parts:
+        if part.lowered is not None:
+            native = NativeModel(model, part.lowered, found.origins, candidate, tuner)
+            stages.append(RunningStage(part.stage, native))
+            continue
+        try:
+            stages.append(RunningStage(part.stage, FallbackStage(part.model, fallback_candidate(candidate.threads))))
+        except Exception as why:  # the engine raises what it likes
+            for stage in stages:
+                stage.model.close()
+            return " ".join(str(why).split())
+    return stages
+
+
+def _of_open_sizes(model: Model, model_path: Path, candidate: Candidate) -> OpenSizesModel:
+    from rooftune.execute.divide import Shares
+    from rooftune.execute.fallback import fallback_candidate
+    from rooftune.execute.open_sizes import OpenSizesModel
+    from rooftune.graph.load import load
+
+    files = [model_path, *(model_path.parent / name for name in model.data_files)]
+    as_loaded = _marks(files)
+    # requests run beside it: measuring would disturb them, and they the measurements, which are kept
+    untimed = replace(candidate, settings={**candidate.settings, "tune_seconds": 0.0})
+
+    def compile_sizes(shapes: Mapping[str, tuple[int, ...]]) -> NativeModel | PartitionedModel | Refusal:
+        if _marks(files) != as_loaded:
+            return Refusal("the model's file is another one now")
+        found = _compiled(load(model_path, shapes=shapes), untimed)
+        return _first_reason(found) if isinstance(found, Shares) else found
+
+    at_first = _all_elsewhere(f"{_open_text(model)}: what comes often is compiled")
+    return OpenSizesModel(Elsewhere(model_path, fallback_candidate(candidate.threads), at_first), compile_sizes)
+
+
+def _open_text(model: Model) -> str:
+    return f"the sizes {', '.join(model.open_dimensions)} are open"
+
+
+def _marks(files: Sequence[Path]) -> list[tuple[int, int, int] | None]:
+    """What tells a file from another that takes its place."""
+    found = [file.stat() if file.exists() else None for file in files]
+    return [None if s is None else (s.st_ino, s.st_size, s.st_mtime_ns) for s in found]
+
+
+_MOST_COMPARED = 6
+
+
+def _algorithm(step: Step) -> Algorithm | None:
+    """Why a step is computed as it is; None where there was no choice."""
+    from rooftune.compiler.choose import said
+    from rooftune.execute.profile import Algorithm, Compared
+
+    if step.schedule is None:
+        return None
+    ranked = [r for r in step.others if r.measured] or list(step.others)
+    shown = [r for i, r in enumerate(ranked) if i < _MOST_COMPARED or r.schedule == step.schedule]
+    compared = tuple(Compared(said(r.schedule), r.seconds, r.measured, 4 * r.floats) for r in shown)
+    return Algorithm(said(step.schedule), step.arithmetic, compared)
 
 
 BACKEND = Native()

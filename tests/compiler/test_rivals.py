@@ -45,7 +45,7 @@ def model() -> Lowered:
     ]
     random = np.random.default_rng(0)
     weights = {f"w{y}": random.standard_normal((32, 32, 3, 3)).astype(np.float32) for y in "ab"}
-    shape = (1, 32, 14, 14)
+    shape = (1, 32, 28, 28)
     return lowered(list(made), {"x": shape, "a": shape, "b": shape}, weights, ["x"], "b")
 
 
@@ -97,7 +97,7 @@ def test_what_was_raced_is_remembered_and_right() -> None:
     assert [said(s.schedule) for s in again.steps if s.schedule] == [
         said(s.schedule) for s in first.steps if s.schedule
     ]
-    feed = {"x": np.random.default_rng(1).standard_normal((1, 32, 14, 14)).astype(np.float32)}
+    feed = {"x": np.random.default_rng(1).standard_normal((1, 32, 28, 28)).astype(np.float32)}
     results = []
     for program in (first, build(model(), target(), winograd=False)):
         native = NativeProgram(program, 1)

@@ -484,6 +484,7 @@ def test_random_graphs(proto: onnx.ModelProto) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs(most=20))
 def test_many_random_graphs(proto: onnx.ModelProto) -> None:

@@ -30,7 +30,10 @@ def second_choices(program: Program) -> dict[str, Schedule]:
         rivals = [
             r
             for r in step.others
-            if r.schedule != step.schedule and r.seconds <= _CLOSE * chosen.seconds and r.floats <= chosen.floats
+            if r.measured
+            and r.schedule != step.schedule
+            and r.seconds <= _CLOSE * chosen.seconds
+            and r.floats <= chosen.floats
         ]
         if rivals:
             found[step.value] = min(rivals, key=lambda r: r.seconds).schedule

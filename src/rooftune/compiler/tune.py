@@ -30,6 +30,10 @@ _OF_A_KIND = 2
 """How many of each algorithm (of each tile size, for Winograd's) are timed."""
 
 
+_WORTH_MEASURING = 1e-5
+"""Seconds from which a convolution is worth being measured: every candidate costs some 50 ms to compile."""
+
+
 class Timer(Protocol):
     """Seconds that the steps of `node` take in each of these programs, weights cold, the programs in turns."""
 
@@ -58,6 +62,8 @@ class Tuner:
         """The best few with their times, the fastest first."""
         options = self._options(op, x, y, target, winograd)
         guessed = guesses(op, x, y, target, winograd=winograd)
+        if guessed[0].seconds < _WORTH_MEASURING:
+            return guessed
         if len(options) == 1:
             return [r for r in guessed if r.schedule == options[0]] or guessed
         key = self._key(op, x, y, target, options)

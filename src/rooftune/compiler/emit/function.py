@@ -227,7 +227,7 @@ class Function:
         self.line(f"br i1 {test.name}, label %{body}, label %{after}")
         self._begin(body)
         yield Value(name, "i64", self)
-        self.line(f"{following} = add nuw nsw i64 {name}, {step}")
+        self.line(f"{following} = add nsw i64 {name}, {step}")
         self.line(f"br label %{head}")
         self._body[place] = (
             f"  {name} = phi i64 [ {self.text(start, 'i64')}, %{before} ], [ {following}, %{self._label} ]"

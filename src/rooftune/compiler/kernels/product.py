@@ -21,7 +21,8 @@ _VECTORS = 2
 
 def _emit(name: str, op: Product, maps: Mapping[str, Map], target: Target) -> list[Phase]:
     """Some columns of one product are a job; the second factor is turned into vectors first where it is not."""
-    turned = bool(op.second.dims[-1]) and op.second.dims[-1][0].axis != CHANNEL
+    rows, columns = op.second.dims[-2:]
+    turned = any(f.axis == CHANNEL for f in rows) or any(f.axis != CHANNEL for f in columns)
     depth, n = op.first.sizes[-1], op.out.sizes[-1]
     vectors = min(_VECTORS, -(-n // target.lanes))
     groups = -(-n // (target.lanes * vectors))
@@ -78,7 +79,7 @@ class _Tiles:
         code, view, b = self.code, self.op.second, self.b
         width = self.vectors * self.lanes
         start = code.at(self.at["second"], offset(b, self.point(view, number)))
-        step = stride(b, view.dims[-1][0])
+        step = stride(b, view.dims[-1][0]) if view.dims[-1] else 0
         count = code.least(width, self.n - group * width)
         source = code.at(start, group * (width * step))
         with code.loop(0, -(-self.depth // b.block)) as block:

@@ -75,6 +75,8 @@ class Profile:
                       their sum exceed the unprofiled run
     attributed_share  share of kernel time whose source nodes are known; kernels that only got the nodes of a
                       neighbour do not count, the engine's layout changes do: they are done for those nodes
+    shares            what of the model the backend compiled itself, where it says: `native_share` of nodes and of time,
+                      `refused` nodes with their reasons, `cuts` between stages
     """
 
     backend: str
@@ -85,6 +87,7 @@ class Profile:
     profiled_seconds: float
     runs: int
     scale: float = 1.0
+    shares: Mapping[str, Any] | None = None
 
     @property
     def kernel_seconds(self) -> float:
@@ -122,6 +125,7 @@ class Profile:
             "attributed_share": self.attributed_share,
             "runs": self.runs,
             "scale": self.scale,
+            **({} if self.shares is None else self.shares),
             "kernels": [
                 {
                     "name": k.name,
@@ -157,7 +161,11 @@ class Profile:
             profiled_seconds=float(value["profiled_seconds"]),
             runs=int(value["runs"]),
             scale=float(value.get("scale", 1.0)),
+            shares={k: value[k] for k in _SHARES if k in value} if "native_share" in value else None,
         )
+
+
+_SHARES = ("native_share", "refused", "cuts")
 
 
 def assemble_profile(

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,12 @@ class _Session:
         return (time.perf_counter_ns() - start) * 1e-9 / (share * self.concurrency)
 
     def profile(self, frame: Frame) -> Frame:
-        return Frame({"profile": self.loaded().profile(self.arrays, int(frame.body["runs"])).to_json()})
+        model = self.loaded()
+        profile = model.profile(self.arrays, int(frame.body["runs"]))
+        shares = getattr(model, "shares", None)
+        if shares is not None:
+            profile = replace(profile, shares=shares.to_json())
+        return Frame({"profile": profile.to_json()})
 
     def status(self, frame: Frame) -> Frame:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

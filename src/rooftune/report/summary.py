@@ -263,9 +263,21 @@ def facts(record: Mapping[str, Any]) -> list[Fact]:
         ("Machine", words(machine.get("name")) or words(machine.get("id")) or analysis_machine),
         ("Threads", whole(threads) if positive(threads) else ""),
         ("Runs with", winner),
+        ("Native", _native_share(record)),
         ("Date", words(record.get("created")).replace("T", " ").removesuffix("Z").strip() + _zone(record)),
     )
     return [Fact(title, value) for title, value in pairs if value.strip()]
+
+
+def _native_share(record: Mapping[str, Any]) -> str:
+    """What of the model our own compiler runs, where it runs anything."""
+    share = section(record, "profiles", "after", "native_share") or section(
+        record, "profiles", "before", "native_share"
+    )
+    nodes, time = number(share.get("nodes")), number(share.get("time"))
+    if nodes is None:
+        return ""
+    return f"{percent(nodes)} of nodes" + (f", {percent(time)} of time" if time is not None else "")
 
 
 def _zone(record: Mapping[str, Any]) -> str:

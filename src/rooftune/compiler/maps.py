@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["Halo", "Map"]
 
 Halo = tuple[int, int, int, int]
@@ -56,6 +59,13 @@ class Map:
     def last(self, block: int) -> int:
         """Channels in a block that are not filling."""
         return min(self.block, self.channels - block * self.block)
+
+    def filled(self, numbers: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """One number per channel up to the end of the last block: zeros where there is no channel, or no numbers."""
+        whole = np.zeros(self.blocks * self.block, np.float32)
+        if numbers is not None:
+            whole[: numbers.size] = numbers.reshape(-1)
+        return whole
 
     def with_halo(self, halo: Halo) -> Map:
         return replace(self, halo=halo)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rooftune.compiler.emit.function import Function, Index, Value
+from rooftune.compiler.operations import Operation
 from rooftune.compiler.target import Target
 
-__all__ = ["SCRATCH", "Operand", "Phase", "begin", "jobs"]
+__all__ = ["SCRATCH", "Operand", "Phase", "begin", "jobs", "operands"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class Operand:
 
 
 SCRATCH = Operand("scratch")
+
+
+def operands(op: Operation, pointers: Iterable[str]) -> tuple[Operand, ...]:
+    """What an operation's pointers point to: values where it has a field of that name, `scratch`, or its weights."""
+    values = {name: getattr(op, name) for name in ("x", "y", "residual") if hasattr(op, name)}
+    known = {name: Operand.value(value) for name, value in values.items()} | {SCRATCH.kind: SCRATCH}
+    return tuple(known.get(name) or Operand.weights(op.y, name) for name in pointers)
 
 
 @dataclass(frozen=True)

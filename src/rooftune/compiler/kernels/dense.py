@@ -8,7 +8,7 @@ import numpy as np
 
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Index
-from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.kernels.kernel import Kernel, Numbers
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Dense, Floats
@@ -28,10 +28,10 @@ def _weights(op: Dense, numbers: Numbers, maps: Mapping[str, Map]) -> dict[str, 
     padded = np.zeros((-(-y.blocks // VECTORS) * VECTORS * lanes, matrix.shape[1]), np.float32)
     padded[: matrix.shape[0]] = matrix
     ordered = padded[:, _order(x)].reshape(-1, VECTORS * lanes, matrix.shape[1])
-    filled = np.zeros(padded.shape[0], np.float32)
+    bias = np.zeros(padded.shape[0], np.float32)
     if op.bias:
-        filled[: matrix.shape[0]] = numbers(op.bias).reshape(-1)
-    return {"weight": np.ascontiguousarray(ordered.transpose(0, 2, 1)).reshape(-1), "bias": filled}
+        bias[: matrix.shape[0]] = numbers(op.bias).reshape(-1)
+    return {"weight": np.ascontiguousarray(ordered.transpose(0, 2, 1)).reshape(-1), "bias": bias}
 
 
 def _emit(name: str, op: Dense, maps: Mapping[str, Map], target: Target) -> list[Phase]:
@@ -74,12 +74,7 @@ def _emit(name: str, op: Dense, maps: Mapping[str, Map], target: Target) -> list
                     at["y"],
                     image * y.image + (group * VECTORS + v) * y.plane + y.origin,
                 )
-    return [
-        Phase(
-            code,
-            (Operand.value(op.x), Operand.weights(op.y, "weight"), Operand.weights(op.y, "bias"), Operand.value(op.y)),
-        )
-    ]
+    return [Phase(code, operands(op, at))]
 
 
 def _order(x: Map) -> list[int]:

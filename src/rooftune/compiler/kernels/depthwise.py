@@ -9,7 +9,7 @@ import numpy as np
 
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
-from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
 from rooftune.compiler.target import Target
@@ -51,11 +51,8 @@ class Depthwise:
         """Weights by block of channels, row and column."""
         padded = np.zeros((y.blocks * y.block, *op.kernel), np.float32)
         padded[: weight.shape[0]] = weight[:, 0]
-        filled = np.zeros(y.blocks * y.block, np.float32)
-        if bias is not None:
-            filled[: bias.size] = bias
         ordered = padded.reshape(y.blocks, y.block, *op.kernel).transpose(0, 2, 3, 1)
-        return {"weight": ordered.reshape(-1), "bias": filled}
+        return {"weight": ordered.reshape(-1), "bias": y.filled(bias)}
 
     def weight_floats(self, op: Convolution, x: Map, y: Map) -> int:
         """How many floats `weights` gives."""
@@ -85,13 +82,7 @@ class Depthwise:
                 tile.emit(column, self.columns)
             if y.width % self.columns:
                 tile.emit(whole, y.width % self.columns)
-        given = (
-            Operand.value(op.x),
-            Operand.weights(op.y, "weight"),
-            Operand.weights(op.y, "bias"),
-            Operand.value(op.y),
-        )
-        return [Phase(code, (*given, Operand.value(op.residual)) if residual is not None else given)]
+        return [Phase(code, operands(op, pointers))]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.tile import Grid, Tile, tile_cost, tile_shapes
-from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
 from rooftune.compiler.target import Target
@@ -58,10 +58,7 @@ class Direct:
             group = padded[first * lanes : min(first + self.vectors, y.blocks) * lanes]
             starts = range(0, x.channels, x.block)
             parts += [group[:, s : s + x.block].transpose(2, 3, 1, 0).reshape(-1) for s in starts]
-        filled = np.zeros(y.blocks * lanes, np.float32)
-        if bias is not None:
-            filled[: bias.size] = bias
-        return {"weight": np.concatenate(parts), "bias": filled}
+        return {"weight": np.concatenate(parts), "bias": y.filled(bias)}
 
     def weight_floats(self, op: Convolution, x: Map, y: Map) -> int:
         """How many floats `weights` gives."""
@@ -98,13 +95,7 @@ class Direct:
                     row_code.emit(self.columns, rest)
             else:
                 row_code.emit(self.columns, self.vectors if full else rest)
-        given = (
-            Operand.value(op.x),
-            Operand.weights(op.y, "weight"),
-            Operand.weights(op.y, "bias"),
-            Operand.value(op.y),
-        )
-        return [Phase(code, (*given, Operand.value(op.residual)) if residual is not None else given)]
+        return [Phase(code, operands(op, pointers))]
 
 
 def _before(op: Convolution, x: Map) -> int:

@@ -12,7 +12,7 @@ from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.spectrum import Pairs, Spectrum, TileBuffer
 from rooftune.compiler.emit.tile import Tile
-from rooftune.compiler.emit.work import SCRATCH, Operand, Phase, begin, jobs
+from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
 from rooftune.compiler.target import Target
@@ -125,12 +125,9 @@ class Fourier:
         padded = np.zeros((y.blocks * y.block, *weight.shape[1:]))
         # the inverse is times the tile's pixels: a power of two, so that raw weights stay exact
         padded[: weight.shape[0]] = weight / self.tile**2
-        filled = np.zeros(y.blocks * y.block, np.float32)
-        if bias is not None:
-            filled[: bias.size] = bias
         if self.raw:
             by_block = padded.reshape(y.blocks, y.block, *weight.shape[1:]).transpose(0, 2, 3, 4, 1)
-            return {"weight": np.ascontiguousarray(by_block, np.float32).reshape(-1), "bias": filled}
+            return {"weight": np.ascontiguousarray(by_block, np.float32).reshape(-1), "bias": y.filled(bias)}
         spectrum = Spectrum(self.tile)
         made = np.empty(
             (spectrum.pairs, y.blocks // self.vectors, weight.shape[1], 2, self.vectors, y.block), np.float32
@@ -140,26 +137,17 @@ class Fourier:
             made[:, block // self.vectors, :, :, block % self.vectors] = pairs.transpose(0, 3, 1, 2)
         if op.groups > 1:
             made = made.swapaxes(0, 1)
-        return {"weight": np.ascontiguousarray(made).reshape(-1), "bias": filled}
+        return {"weight": np.ascontiguousarray(made).reshape(-1), "bias": y.filled(bias)}
 
     def emit(self, name: str, op: Convolution, x: Map, y: Map, residual: Map | None, target: Target) -> list[Phase]:
         """The code, and what it is given."""
         rest = ["residual"] if residual is not None else []
-        given = {
-            "x": Operand.value(op.x),
-            "weight": Operand.weights(op.y, "weight"),
-            "bias": Operand.weights(op.y, "bias"),
-            "y": Operand.value(op.y),
-            "residual": Operand.value(op.residual),
-            "scratch": SCRATCH,
-        }
         phases = []
 
         def begun(suffix: str, *pointers: str) -> tuple[Function, _Batch]:
             code, at = begin(name + suffix, (*pointers, "scratch"), target)
             work = _Batch(self, code, op, x, y, residual, at)
-            operands = tuple(given[p] for p in (*pointers, "scratch"))
-            phases.append(Phase(code, operands, scratch=work.own, shared=work.shared))
+            phases.append(Phase(code, operands(op, at), scratch=work.own, shared=work.shared))
             return code, work
 
         if op.groups > 1:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.tile import Grid, Tile, even, tile_cost
-from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Convolution, Floats
 from rooftune.compiler.target import Target
@@ -89,13 +89,10 @@ class Grouped:
         sizes, wide = _Sizes.of(op, x, y), self.vectors * y.block
         padded = np.zeros((y.blocks * y.block, *weight.shape[1:]), np.float32)
         padded[: weight.shape[0]] = weight
-        filled = np.zeros(y.blocks * y.block, np.float32)
-        if bias is not None:
-            filled[: bias.size] = bias
         if self.shuffled:
             by_vector = padded.reshape(y.blocks, y.block, sizes.ins, *op.kernel).transpose(0, 3, 4, 2, 1)
             parts = [one[..., c.start : c.stop, :].reshape(-1) for one in by_vector for c in self.chunks(sizes.ins)]
-            return {"weight": np.concatenate(parts), "bias": filled}
+            return {"weight": np.concatenate(parts), "bias": y.filled(bias)}
         parts = []
         for first in range(0, y.blocks * y.block, wide):
             for group in sizes.groups(first, wide):
@@ -103,7 +100,7 @@ class Grouped:
                 mine = np.where(of_group[:, None, None, None], padded[first : first + wide], np.float32(0))
                 runs = mine.reshape(wide, sizes.ins // sizes.run, sizes.run, *op.kernel)
                 parts.append(runs.transpose(1, 3, 4, 2, 0).reshape(-1))
-        return {"weight": np.concatenate(parts), "bias": filled}
+        return {"weight": np.concatenate(parts), "bias": y.filled(bias)}
 
     def emit(self, name: str, op: Convolution, x: Map, y: Map, residual: Map | None, target: Target) -> list[Phase]:
         """One row of one tile of output channels is a job."""
@@ -136,13 +133,7 @@ class Grouped:
                 work.shuffled(self.columns, self.chunks(work.sizes.ins))
             else:
                 work.broadcast(self.columns, self.vectors)
-        given = (
-            Operand.value(op.x),
-            Operand.weights(op.y, "weight"),
-            Operand.weights(op.y, "bias"),
-            Operand.value(op.y),
-        )
-        return [Phase(code, (*given, Operand.value(op.residual)) if residual is not None else given)]
+        return [Phase(code, operands(op, pointers))]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Value
 from rooftune.compiler.emit.mathematics import choose, compare
@@ -30,9 +28,7 @@ def channel_weights(op: Pointwise | Normalization, numbers: Numbers, maps: Mappi
     """One factor and one addend per channel, filled up to whole blocks."""
     y, found = maps[op.y], {}
     for what in channel_parts(op):
-        filled = np.zeros(y.blocks * y.block, np.float32)
-        filled[: y.channels] = numbers(getattr(op, what)).reshape(-1)
-        found[what] = filled
+        found[what] = y.filled(numbers(getattr(op, what)))
     return found
 
 

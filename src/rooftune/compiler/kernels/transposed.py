@@ -15,7 +15,7 @@ import numpy as np
 
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.tile import Grid, Tile, even, tile_shapes
-from rooftune.compiler.emit.work import Operand, Phase, begin, jobs
+from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.kernels.kernel import Kernel, Numbers
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Floats, Transposed
@@ -92,19 +92,17 @@ def _weights(op: Transposed, numbers: Numbers, maps: Mapping[str, Map]) -> dict[
     """Weights by block of output channels, block of input channels, row, column and input channel."""
     x, y = maps[op.x], maps[op.y]
     weight = numbers(op.weight)  # [in, out / groups, rows, columns]
-    filled = np.zeros(y.blocks * y.block, np.float32)
-    if op.bias:
-        filled[: y.channels] = numbers(op.bias).reshape(-1)
+    bias = y.filled(numbers(op.bias) if op.bias else None)
     if _by_channel(op, x, y):
         padded = np.zeros((y.blocks * y.block, *op.kernel), np.float32)
         padded[: y.channels] = weight[:, 0]
         ordered = padded.reshape(y.blocks, y.block, *op.kernel).transpose(0, 2, 3, 1)
-        return {"weight": np.ascontiguousarray(ordered).reshape(-1), "bias": filled}
+        return {"weight": np.ascontiguousarray(ordered).reshape(-1), "bias": bias}
     padded = np.zeros((x.channels, y.blocks * y.block, *op.kernel), np.float32)
     padded[:, : y.channels] = weight
     by_block = padded.reshape(-1, y.blocks, y.block, *op.kernel).transpose(1, 3, 4, 0, 2)
     parts = [one[:, :, s : s + x.block].reshape(-1) for one in by_block for s in range(0, x.channels, x.block)]
-    return {"weight": np.concatenate(parts), "bias": filled}
+    return {"weight": np.concatenate(parts), "bias": bias}
 
 
 def _shape(op: Transposed, x: Map, y: Map, target: Target) -> tuple[int, int]:
@@ -147,8 +145,7 @@ def _emit(name: str, op: Transposed, maps: Mapping[str, Map], target: Target) ->
             if present:
                 with code.when(comparison, group, full):
                     work.emit(wide, vectors)
-    given = (Operand.value(op.x), Operand.weights(op.y, "weight"), Operand.weights(op.y, "bias"), Operand.value(op.y))
-    return [Phase(code, given)]
+    return [Phase(code, operands(op, at))]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.linear import multiply
 from rooftune.compiler.emit.tile import Grid, Tile
-from rooftune.compiler.emit.work import SCRATCH, Operand, Phase, begin, jobs
+from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Activation, Convolution, Floats
 from rooftune.compiler.target import Target
@@ -157,22 +157,11 @@ class Winograd:
             _, g, _ = matrices(self.tile)
             points = np.einsum("ia,ocab,jb->ijoc", g, padded, g, optimize=True)
             grouped = points.reshape(-1, groups, vectors * lanes, x.channels).transpose(0, 1, 3, 2)
-        filled = np.zeros(y.blocks * lanes, np.float32)
-        if bias is not None:
-            filled[: bias.size] = bias
-        return {"weight": np.ascontiguousarray(grouped, np.float32).reshape(-1), "bias": filled}
+        return {"weight": np.ascontiguousarray(grouped, np.float32).reshape(-1), "bias": y.filled(bias)}
 
     def emit(self, name: str, op: Convolution, x: Map, y: Map, residual: Map | None, target: Target) -> list[Phase]:
         """The code, and what it is given."""
         rest = ["residual"] if residual is not None else []
-        given = {
-            "x": Operand.value(op.x),
-            "weight": Operand.weights(op.y, "weight"),
-            "bias": Operand.weights(op.y, "bias"),
-            "y": Operand.value(op.y),
-            "residual": Operand.value(op.residual),
-            "scratch": SCRATCH,
-        }
         layout = _Layout.of(self, x, y, target)
 
         def begun(suffix: str, *pointers: str) -> _Work:
@@ -180,7 +169,7 @@ class Winograd:
             return _Work(self, layout, code, op, x, y, residual, at)
 
         def ended(work: _Work) -> Phase:
-            return Phase(work.code, tuple(given[p] for p in work.at), layout.own, layout.shared)
+            return Phase(work.code, operands(op, work.at), layout.own, layout.shared)
 
         phases = []
         if layout.shared:

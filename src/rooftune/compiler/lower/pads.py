@@ -16,7 +16,7 @@ from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
 
-_MODES = {"constant": "constant", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
+_MODES = frozenset({"constant", "edge", "reflect", "wrap"})
 
 
 def _pad(work: Lowering, node: ir.Node) -> Refusal | None:

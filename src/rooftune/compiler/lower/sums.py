@@ -25,9 +25,10 @@ _REVERSED = {"sub": "rsub", "div": "rdiv"}
 def _join(work: Lowering, node: ir.Node) -> Refusal | None:
     kind, out = _KINDS[node.op_type], static_dims(node.outputs[0])
     given = [static_dims(v) for v in node.inputs]
-    gate = next((p for p, v in enumerate(node.inputs) if v is not None and v.name in work.gates), None)
+    names = ["" if v is None else v.name or "" for v in node.inputs]
+    gate = next((place for place, name in enumerate(names) if name in work.gates), None)
     if gate is not None and kind == "mul":
-        sigmoid = work.gates[node.inputs[gate].name or ""]  # type: ignore[union-attr]
+        sigmoid = work.gates[names[gate]]
         return activate(work, node, node.inputs[1 - gate], Activation("silu", 1.0), (sigmoid,), readers=2)
     if len(given) != 2 or None in given or out is None or any(0 in (d or ()) for d in given):
         return Refusal("it does not join two tensors of known size")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,9 @@ def lowered(
     )
 
 
-def program(work: Lowered, target: Target, schedule: Schedule | None = None) -> Program:
+def program(work: Lowered, target: Target, schedule: Schedule | None = None, threads: int | None = None) -> Program:
     """The program with every convolution on this schedule; the first choice where there is none."""
+    target = target if threads is None else replace(target, threads=threads)
     if schedule is None:
         return build(work, target)
 
@@ -66,9 +68,9 @@ def program(work: Lowered, target: Target, schedule: Schedule | None = None) -> 
     return build(work, target, choose=fixed)
 
 
-def run(work: Program, feed: dict[str, Floats], threads: int = 1) -> Floats:
+def run(work: Program, feed: dict[str, Floats]) -> Floats:
     """The only output of a program, run twice: what the first run left in the arena must not matter."""
-    native = NativeProgram(work, threads, guarded)
+    native = NativeProgram(work, guarded)
     try:
         first = native.run(feed)
         again = native.run(feed)

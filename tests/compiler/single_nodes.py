@@ -57,12 +57,12 @@ def run_each(
     work.outputs[:] = names
     for name in names:
         work.dims[name], work.found[name] = shapes[name], map_view(name, shapes[name])
-    found = _twice(program(work, target), x, threads)
+    found = _twice(program(work, target, threads=threads), x)
     return [found[name] for name in names]
 
 
-def _twice(made: Program, x: Floats, threads: int) -> dict[str, Floats]:
-    native = NativeProgram(made, threads, _poisoned)
+def _twice(made: Program, x: Floats) -> dict[str, Floats]:
+    native = NativeProgram(made, _poisoned)
     try:
         first, again = native.run({"x": x}), native.run({"x": x})
     finally:
@@ -110,7 +110,7 @@ def agrees(proto: onnx.ModelProto, x: Floats, tolerance: float = 2e-6) -> None:
     found, target = lower(load_proto(proto)), host_target(threads=2)
     assert not isinstance(found, Refusal), str(found)
     assert target is not None
-    made = _twice(build(found, target), x, 2)["y"]
+    made = _twice(build(found, target), x)["y"]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])

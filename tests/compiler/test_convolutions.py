@@ -125,7 +125,7 @@ def check(shape: Shape, target: Target, schedule: Schedule | None, threads: int 
     inputs = ["x", "r"] if shape.residual else ["x"]
     shapes = {name: arrays[name].shape for name in inputs} | {"y": shape.result}
     work = lowered([shape.operation()], shapes, {n: arrays[n] for n in ("w", "b")}, inputs, "y")
-    found = run(program(work, target, schedule), {name: arrays[name] for name in inputs}, threads)
+    found = run(program(work, target, schedule, threads), {name: arrays[name] for name in inputs})
     expected = reference(shape, arrays)
     assert found.shape == expected.shape
     return float(np.abs(found - expected).max() / max(0.3, np.abs(expected).max()))

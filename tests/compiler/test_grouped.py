@@ -97,7 +97,7 @@ def check(case: Case, target: Target, schedule: Schedule | None, threads: int = 
     inputs = ["x", "r"] if case.op.residual else ["x"]
     shapes = {name: arrays[name].shape for name in inputs} | {"y": case.y}
     work = lowered([case.operation], shapes, {n: arrays[n] for n in ("w", "b")}, inputs, "y")
-    found = run(program(work, target, schedule), {name: arrays[name] for name in inputs}, threads)
+    found = run(program(work, target, schedule, threads), {name: arrays[name] for name in inputs})
     np.testing.assert_allclose(found, case.reference(arrays), rtol=0, atol=1e-5, err_msg=f"{case} {schedule}")
 
 

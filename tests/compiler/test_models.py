@@ -11,6 +11,7 @@ from rooftune.compiler.lower import lower
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.memory import place_values
 from rooftune.compiler.operations import Convolution, Dense, Operation
+from rooftune.compiler.program import build
 from rooftune.compiler.target import host_target
 from rooftune.errors import InputError
 from rooftune.execute.backends.native import BACKEND, NativeModel
@@ -121,6 +122,54 @@ def test_every_stage_can_be_looked_at() -> None:
     facts = compiled.facts()
     assert facts["native_share"]["nodes"] == 1.0 and facts["arena_bytes"] > 0
     assert {n for step in facts["steps"] for n in step["nodes"]}
+
+
+DEEP = """(float[1,64,20,20] x) => (float[1,64,10,10] y) <float[64,64,3,3] w, float[64,64,3,3] v>
+    { a = Conv<pads=[1,1,1,1]>(x, w) b = Relu(a) c = Conv<pads=[1,1,1,1]>(b, v) d = Add(c, a)
+      e = MaxPool<kernel_shape=[2,2], strides=[2,2]>(d) y = Conv<pads=[1,1,1,1]>(e, w) }"""
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_scratch_lies_where_no_living_value_does(threads: int) -> None:
+    found, target = lower(model_of_text(DEEP)), host_target(threads=threads)
+    assert isinstance(found, Lowered) and target is not None
+    program = build(found, target)
+    spans: dict[str, list[int]] = {}
+    for number, step in enumerate(program.steps):
+        for phase in step.phases:
+            for operand in phase.operands:
+                if operand.kind == "value":
+                    spans.setdefault(operand.name, []).append(number)
+    busy = [(number, step.scratch, step.scratch_bytes(threads)) for number, step in enumerate(program.steps)]
+    assert any(size for _, _, size in busy)
+    for number, start, size in busy:
+        assert start + size <= program.arena
+        for name, steps in spans.items():
+            if size and min(steps) <= number <= max(steps):
+                place = program.places[name]
+                assert start + size <= place or place + 4 * program.maps[name].size <= start, (name, number)
+
+
+SUMS = """(float[1,16,9,9] x) => (float[1,16,9,9] y) <float[16,16,1,1] w, float[16,16,1,1] v>
+    { a = Conv(x, w) b = Conv(a, v) c = Add(b, a) d = Conv(c, w) e = Add(d, c) f = Sigmoid(e) g = Conv(f, v)
+      h = Add(g, e) y = Mul(h, f) }"""
+
+
+def test_sums_take_the_place_of_what_nobody_reads_again(tmp_path: Path) -> None:
+    """Of `a`, read by the convolution itself too, `c` may not; of `c`, read for the last time, `e` may not either."""
+    found, target = lower(model_of_text(SUMS)), host_target()
+    assert isinstance(found, Lowered) and target is not None
+    program = build(found, target)
+    # h = conv(f) + e, and nobody reads e again
+    assert program.places["h"] == program.places["e"]
+    assert program.places["c"] != program.places["a"] and program.places["e"] != program.places["c"]
+    model = BACKEND.load(written(SUMS, tmp_path), BACKEND.default(1))
+    feed = {"x": np.random.default_rng(3).standard_normal((1, 16, 9, 9)).astype(np.float32)}
+    with Worker(reference_candidate(), tmp_path / "model.onnx") as reference:
+        expected = reference.run(feed)["y"]
+    for _ in range(2):
+        np.testing.assert_allclose(model.run(feed)["y"], expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+    model.close()
 
 
 def test_places_are_used_again_and_never_by_two_at_once() -> None:

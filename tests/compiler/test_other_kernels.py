@@ -48,7 +48,7 @@ def test_pools(name: str, threads: int, target: Target) -> None:
         count = windows(np.ones_like(x), op, 1.0 if op.counts_pads else 0.0).sum(axis=(-1, -2))
         expected = windows(x, op, 0.0).sum(axis=(-1, -2)) / count
     work = lowered([op], {"x": x.shape, "y": expected.shape}, {}, ["x"], "y")
-    np.testing.assert_allclose(run(program(work, target), {"x": x}, threads), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run(program(work, target, threads=threads), {"x": x}), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["max", "mean"])
@@ -97,7 +97,7 @@ def test_matrix_products(shape: tuple[int, int, int, int], out: int, transposed:
         "y",
     )
     expected = np.maximum(x.reshape(shape[0], -1).astype(np.float64) @ matrix + bias, 0)
-    found = run(program(work, target), {"x": x}, 2).reshape(shape[0], out)
+    found = run(program(work, target, threads=2), {"x": x}).reshape(shape[0], out)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -113,7 +113,7 @@ def test_a_gate_is_spread_over_all_pixels(target: Target) -> None:
     x, gate = numbers(2, 19, 3, 4), numbers(2, 19, 1, 1, seed=1)
     op = Pointwise((), "x", "y", "mul", "g", spread=True)
     work = lowered([op], {"x": x.shape, "g": gate.shape, "y": x.shape}, {}, ["x", "g"], "y")
-    np.testing.assert_array_equal(run(program(work, target), {"x": x, "g": gate}, 2), x * gate)
+    np.testing.assert_array_equal(run(program(work, target, threads=2), {"x": x, "g": gate}), x * gate)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -126,5 +126,5 @@ def test_channels_in_any_order(seed: int, target: Target) -> None:
     names = [f"x{i}" for i in range(3)]
     op = Route((), "x0", "y", tuple(names), tuple(plan))
     shapes = {n: x.shape for n, x in zip(names, xs, strict=True)} | {"y": (2, len(plan), 3, 5)}
-    found = run(program(lowered([op], shapes, {}, names, "y"), target), dict(zip(names, xs, strict=True)), 2)
+    found = run(program(lowered([op], shapes, {}, names, "y"), target, threads=2), dict(zip(names, xs, strict=True)))
     np.testing.assert_array_equal(found, np.stack([xs[i][:, c] for i, c in plan], axis=1))

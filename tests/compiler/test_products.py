@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -53,7 +55,7 @@ def test_products(name: str, threads: int, target: Target) -> None:
     found = lower(load_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)))
     assert not isinstance(found, Refusal)
     assert any(isinstance(op, Product) for op in found.operations)
-    native = NativeProgram(build(found, target), threads)
+    native = NativeProgram(build(found, replace(target, threads=threads)))
     made = native.run({"a": a, "b": b})["y"]
     native.close()
     np.testing.assert_allclose(made, expected, rtol=0, atol=1e-5 * np.abs(expected).max())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -145,7 +146,7 @@ def _any_graph(data: st.DataObject) -> bool:
     target = host_target(data.draw(st.sampled_from(list(TARGETS))))
     assert target is not None
     feed = {"x": np.random.default_rng(5).standard_normal(drawn.sizes["x"]).astype(np.float32)}
-    native = NativeProgram(build(found, target), data.draw(st.integers(1, 2)))
+    native = NativeProgram(build(found, replace(target, threads=data.draw(st.integers(1, 2)))))
     got = native.run(feed)
     native.close()
     options = onnxruntime.SessionOptions()

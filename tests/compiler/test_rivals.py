@@ -100,7 +100,7 @@ def test_what_was_raced_is_remembered_and_right() -> None:
     feed = {"x": np.random.default_rng(1).standard_normal((1, 32, 28, 28)).astype(np.float32)}
     results = []
     for program in (first, build(model(), target(), winograd=False)):
-        native = NativeProgram(program, 1)
+        native = NativeProgram(program)
         results.append(native.run(feed)["b"])
         native.close()
     np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-5 * float(np.abs(results[1]).max()))

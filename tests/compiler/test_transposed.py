@@ -96,7 +96,7 @@ def check(case: Case, target: Target, threads: int = 1, seed: int = 0) -> None:
     arrays = case.arrays(seed)
     shapes = {"x": arrays["x"].shape, "y": case.y}
     work = lowered([case.operation()], shapes, {n: arrays[n] for n in ("w", "b")}, ["x"], "y")
-    found = run(program(work, target), {"x": arrays["x"]}, threads)
+    found = run(program(work, target, threads=threads), {"x": arrays["x"]})
     np.testing.assert_allclose(found, case.reference(arrays), rtol=0, atol=1e-5, err_msg=str(case))
 
 

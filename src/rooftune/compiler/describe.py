@@ -35,7 +35,8 @@ def layout_lines(program: Program) -> Iterator[str]:
         room = f", room {'+'.join(map(str, one.halo))}" if any(one.halo) else ""
         yield f"{name}: {sizes} by {one.block} channels{room}, {4 * one.size:,} bytes at {place:,}"
     weights = 4 * sum(part().size for part in program.weights.values())
-    yield f"arena {program.arena:,} bytes, weights {weights:,}, scratch {program.scratch_bytes(1):,}"
+    scratch = max((step.scratch_bytes(program.target.threads) for step in program.steps), default=0)
+    yield f"arena {program.arena:,} bytes, of which scratch up to {scratch:,}; weights {weights:,}"
 
 
 def schedule_lines(program: Program) -> Iterator[str]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 __all__ = ["ALIGNMENT", "place_values"]
+
+Name = TypeVar("Name", bound=Hashable)
 
 ALIGNMENT = 64
 """Bytes every value begins at a multiple of."""
 
 
-def place_values(sizes: Mapping[str, int], used: Mapping[str, tuple[int, int]]) -> tuple[dict[str, int], int]:
+def place_values(sizes: Mapping[Name, int], used: Mapping[Name, tuple[int, int]]) -> tuple[dict[Name, int], int]:
     """Where each value lies, in bytes, and how large the arena is.
 
     sizes  bytes of each value; `used` the first and the last step that touches it
     Large values are placed first, each at the lowest place that is free while it lives.
     """
-    order: Sequence[str] = sorted(sizes, key=lambda n: (-sizes[n], used[n], n))
-    places: dict[str, int] = {}
+    order: Sequence[Name] = sorted(sizes, key=lambda n: (-sizes[n], used[n], str(n)))
+    places: dict[Name, int] = {}
     total = 0
     for name in order:
         first, last = used[name]

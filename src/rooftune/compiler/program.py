@@ -18,7 +18,7 @@ from rooftune.compiler.kernels.kernel import kernel_of
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.memory import place_values
-from rooftune.compiler.operations import Convolution, Floats, Operation
+from rooftune.compiler.operations import Convolution, Floats, Operation, Pointwise
 from rooftune.compiler.target import Target
 from rooftune.compiler.threads import ARGUMENTS, synchronisation
 
@@ -47,6 +47,7 @@ class Step:
 
     arithmetic  operations it does, over those of the operation as it is written
     value       what it makes, where a schedule was chosen
+    scratch     where its threads find memory of their own, in bytes from the start of the arena
     """
 
     nodes: tuple[str, ...]
@@ -56,15 +57,19 @@ class Step:
     others: tuple[Ranked, ...] = ()
     arithmetic: float = 1.0
     value: str = ""
+    scratch: int = 0
+
+    def scratch_bytes(self, threads: int) -> int:
+        """What so many threads need beside what they read and write."""
+        return 4 * max((phase.shared + phase.scratch * threads for phase in self.phases), default=0)
 
 
 @dataclass(frozen=True)
 class Program:
     """Everything that is known before the code is compiled.
 
-    places         bytes from the start of the arena, by value; `arena` its size
+    places         bytes from the start of the arena, by value; `arena` its size, scratch memory included
     weights        what is packed, by name, made when it is asked for; `weight_places` floats from the start
-    scratch        floats every thread needs, behind the `shared` ones that all need together
     inputs, outputs  names in the order of the pointers, `dims` their shapes
     """
 
@@ -74,8 +79,6 @@ class Program:
     places: Mapping[str, int]
     arena: int
     weights: Mapping[str, Callable[[], Floats]]
-    scratch: int
-    shared: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     dims: Mapping[str, tuple[int, ...]]
@@ -84,10 +87,6 @@ class Program:
     def phases(self) -> tuple[tuple[Step, Phase], ...]:
         """All phases in running order, each with its step."""
         return tuple((step, phase) for step in self.steps for phase in step.phases)
-
-    def scratch_bytes(self, threads: int) -> int:
-        """What so many threads need beside arena and weights."""
-        return 4 * (self.shared + self.scratch * threads)
 
     def pack(self) -> tuple[Floats, dict[str, int]]:
         """All packed weights in one array, and where each begins."""
@@ -119,7 +118,7 @@ class Program:
             pointers = []
             for operand in phase.operands:
                 number += 1
-                calls.append(self._pointer(f"%p{number}", operand, weight_places))
+                calls.append(self._pointer(f"%p{number}", operand, step, weight_places))
                 pointers.append(f"ptr %p{number}")
             given = ", ".join(["i64 %thread", "i64 %threads", *pointers])
             calls.append(f"  ; {_printable(', '.join(step.nodes))}: {step.kernel}")
@@ -135,19 +134,19 @@ class Program:
         counter = "declare i64 @llvm.readcyclecounter()"
         return "\n".join([*declarations, counter, *functions, run, synchronisation(self.target.architecture)])
 
-    def _pointer(self, name: str, operand: Operand, weight_places: Mapping[str, int]) -> str:
+    def _pointer(self, name: str, operand: Operand, step: Step, weight_places: Mapping[str, int]) -> str:
         if operand.kind in ("input", "output"):
             place = (self.inputs if operand.kind == "input" else self.outputs).index(operand.name)
             found = f"  {name}.at = getelementptr inbounds ptr, ptr %{operand.kind}s, i64 {place}"
             return f"{found}\n  {name} = load ptr, ptr {name}.at, align 8"
-        base, place = "scratch", 0
+        base, place = "arena", step.scratch
         if operand.kind == "weights":
             base, place = "weights", 4 * weight_places[operand.name]
         elif operand.kind == "value" and operand.name not in self.places:
             # known ahead: it lies among the weights
             base, place = "weights", 4 * weight_places[f"{operand.name}.map"]
         elif operand.kind == "value":
-            base, place = "arena", self.places[operand.name]
+            place = self.places[operand.name]
         return f"  {name} = getelementptr inbounds i8, ptr %{base}, i64 {place}"
 
 
@@ -192,6 +191,7 @@ def build(
     chosen = {name: ranked.schedule for name, ranked in within(options, _room(lowered)).items()} | dict(fixed or {})
     maps = _with_halos(lowered, maps, chosen)
     steps: list[Step] = []
+    made: dict[str, int] = {}
     weights: dict[str, Callable[[], Floats]] = {}
     for number, name in enumerate(lowered.inputs):
         steps += _clear(name, maps, target, f"clear_input{number}")
@@ -203,6 +203,7 @@ def build(
         if isinstance(op, Convolution):
             done = arithmetic(chosen[op.y], op, maps[op.x], maps[op.y], target)
             step = replace(step, others=tuple(options[op.y]), arithmetic=done, value=op.y)
+        made[op.y] = len(steps)
         steps.append(step)
         weights |= _weights(op, maps, chosen.get(op.y), lowered)
     for number, name in enumerate(lowered.outputs):
@@ -210,18 +211,17 @@ def build(
         steps.append(Step((), "unpack", tuple(emit_unpack(f"unpack{number}", view, name, maps[view.held], target))))
     for name, numbers in lowered.fixed.items():
         weights[f"{name}.map"] = partial(_held, numbers, maps[name])
-    places, arena = _placed(steps, {name: one for name, one in maps.items() if name not in lowered.fixed})
-    phases = [phase for step in steps for phase in step.phases]
-    scratch, shared = (max((getattr(p, what) for p in phases), default=0) for what in ("scratch", "shared"))
+    over = {op.y: (old, made[op.y]) for op in lowered.operations if (old := _overwritten(op))}
+    held = {name: one for name, one in maps.items() if name not in lowered.fixed}
+    placed, arena = _placed(steps, held, over, target)
+    places = {name: place for name, place in placed.items() if isinstance(name, str)}
     return Program(
         target,
-        tuple(steps),
+        tuple(replace(step, scratch=placed.get(number, 0)) for number, step in enumerate(steps)),
         maps,
         places,
         arena,
         weights,
-        scratch,
-        shared,
         tuple(lowered.inputs),
         tuple(lowered.outputs),
         dict(lowered.dims),
@@ -321,11 +321,36 @@ def _held(numbers: Floats, one: Map) -> Floats:
     return np.ascontiguousarray(np.pad(by_block, ((0, 0), (0, 0), (top, below), (left, right), (0, 0)))).reshape(-1)
 
 
-def _placed(steps: list[Step], maps: Mapping[str, Map]) -> tuple[dict[str, int], int]:
-    used: dict[str, tuple[int, int]] = {}
+def _overwritten(op: Operation) -> str:
+    """The value whose place the result may take, each number where one was read that nothing else is made of."""
+    if isinstance(op, Convolution):
+        return op.residual if op.residual != op.x else ""
+    return op.x if isinstance(op, Pointwise) else ""
+
+
+def _placed(
+    steps: Sequence[Step], maps: Mapping[str, Map], over: Mapping[str, tuple[str, int]], target: Target
+) -> tuple[dict[str | int, int], int]:
+    """Places of values, and of the scratch memory of steps by their number.
+
+    over  by value another whose place it takes if that is never read after a step
+    """
+    used: dict[str | int, tuple[int, int]] = {}
+    sizes: dict[str | int, int] = {}
     for number, step in enumerate(steps):
+        if scratch := step.scratch_bytes(target.threads):
+            used[number], sizes[number] = (number, number), scratch
         for phase in step.phases:
             for operand in phase.operands:
                 if operand.kind == "value" and operand.name in maps:
                     used[operand.name] = (used.get(operand.name, (number, number))[0], number)
-    return place_values({name: 4 * maps[name].size for name in used}, used)
+                    sizes[operand.name] = 4 * maps[operand.name].size
+    owner: dict[str, str] = {}
+    for name, (old, number) in over.items():
+        first = owner.get(old, old)
+        if old in maps and maps[name] == maps[old] and used[first][1] == number:
+            owner[name] = first
+            used[first] = (used[first][0], used.pop(name)[1])
+            del sizes[name]
+    places, size = place_values(sizes, used)
+    return places | {name: places[first] for name, first in owner.items()}, size

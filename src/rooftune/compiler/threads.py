@@ -8,7 +8,7 @@ FIELDS = {"ticket": 0, "sleepers": 64, "stop": 128, "arrived": 192, "turn": 256,
 """Byte offsets in the control block; each on a cache line of its own."""
 
 CONTROL_BYTES = 512
-ARGUMENTS = ("arena", "weights", "inputs", "outputs", "scratch", "stamps")
+ARGUMENTS = ("arena", "weights", "inputs", "outputs", "stamps")
 """Pointers that `run` is given, in this order, from the control block."""
 
 _SPINS = 20_000

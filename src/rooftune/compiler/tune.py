@@ -49,6 +49,7 @@ class Tuner:
     machine    what the processor is called
     tiles      sizes of Winograd's tiles that are allowed
     left       seconds that may still be spent; after that guesses are taken
+    cut_short  True when a guess was taken for want of time
     """
 
     timer: Timer
@@ -57,6 +58,7 @@ class Tuner:
     clock: Any
     left: float
     tiles: tuple[int, ...] = (2, 4)
+    cut_short: bool = False
 
     def __call__(self, op: Convolution, x: Map, y: Map, target: Target, *, winograd: bool = True) -> list[Ranked]:
         """The best few with their times, the fastest first."""
@@ -66,9 +68,10 @@ class Tuner:
             return guessed
         if len(options) == 1:
             return [r for r in guessed if r.schedule == options[0]] or guessed
-        key = self._key(op, x, y, target, options)
+        key = self._key(op, x, y, target)
         known = self._known(key, options)
         if known is None and self.left <= 0:
+            self.cut_short = True
             return guessed
         if known is None:
             started = self.clock()
@@ -103,11 +106,14 @@ class Tuner:
                 kind.append(schedule)
         return [schedule for kind in found.values() for schedule in kind]
 
-    def _key(self, op: Convolution, x: Map, y: Map, target: Target, options: Sequence[Schedule]) -> str:
-        shape = replace(op, nodes=(), x="", y="", weight="", bias="", residual="r" if op.residual else "")
+    def _key(self, op: Convolution, x: Map, y: Map, target: Target) -> str:
         maps = [asdict(m.with_halo((0, 0, 0, 0))) for m in (x, y)]
-        asked = [self.machine, target.threads, target.isa, COMPILER, asdict(shape), maps, [_plain(o) for o in options]]
-        return json.dumps(asked, sort_keys=True)
+        return json.dumps([self.machine, target.threads, target.isa, COMPILER, self.shape(op), maps], sort_keys=True)
+
+    @staticmethod
+    def shape(op: Convolution) -> dict[str, Any]:
+        """What a convolution is, whatever its values are called."""
+        return asdict(replace(op, nodes=(), x="", y="", weight="", bias="", residual="r" if op.residual else ""))
 
 
 def _plain(schedule: Schedule) -> dict[str, Any]:

@@ -45,9 +45,10 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a backend may want to know about the graph before it lists its candidates."""
+    """What a backend may want to know before it lists its candidates."""
 
     branches: bool = False  # some value has consumers that do not depend on each other
+    budget: float = float("inf")  # seconds for all that is measured
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ _HUGE_FROM = 1 << 21
 
 
 class NativeProgram:
-    """One instance of a program on `threads` threads, the caller's among them. One run at a time."""
+    """One instance of a program on as many threads as it is made for, the caller's among them. One run at a time."""
 
-    def __init__(self, program: Program, threads: int, memory: Memory | None = None, copies: int = 1) -> None:
+    def __init__(self, program: Program, memory: Memory | None = None, copies: int = 1) -> None:
         """Compile the program and start its threads.
 
         memory  gives zeroed bytes that begin at a multiple of 64; default pages of the system
@@ -38,13 +38,12 @@ class NativeProgram:
         take = memory or pages
         packed, places = program.pack()
         self._code = compile_code(program.text(places), program.target.features)
-        self.program, self.threads = program, threads
+        self.program, self.threads = program, (threads := program.target.threads)
         self._copies, self._turn, self._apart = copies, 0, -(-packed.nbytes // 4096) * 4096
         self._weights = take(packed.nbytes + (copies - 1) * self._apart)
         for place in range(copies):
             self._weights[place * self._apart :][: packed.nbytes] = packed.view(np.uint8)
         self._arena = take(program.arena)
-        self._scratch = take(program.scratch_bytes(threads))
         self._stamps = np.zeros(len(program.phases) + 1, np.uint64)
         self._control = pages(CONTROL_BYTES)
         self._inputs = (ctypes.c_void_p * max(1, len(program.inputs)))()
@@ -56,7 +55,6 @@ class NativeProgram:
             "weights": self._weights.ctypes.data,
             "inputs": ctypes.addressof(self._inputs),
             "outputs": ctypes.addressof(self._outputs),
-            "scratch": self._scratch.ctypes.data,
             "stamps": self._stamps.ctypes.data,
         }
         for number, name in enumerate(ARGUMENTS):
@@ -80,7 +78,7 @@ class NativeProgram:
         for one in self._workers:
             one.start()
         # what the threads still use outlives a program that nobody closed
-        held = (self._code, self._control, self._arena, self._weights, self._scratch, self._stamps)
+        held = (self._code, self._control, self._arena, self._weights, self._stamps)
         self._end = weakref.finalize(self, _end, self._call, self._control, self._workers, held)
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
@@ -114,7 +112,7 @@ class NativeProgram:
             if self._end.detach() is None:
                 return
             _end(self._call, self._control, self._workers, None)
-            self._control = self._arena = self._weights = self._scratch = np.zeros(0, np.uint8)
+            self._control = self._arena = self._weights = np.zeros(0, np.uint8)
 
     def _places(self) -> tuple[int, ...]:
         """A core for every thread; the caller's, who is the first, is free to go where the others leave room."""
@@ -140,7 +138,9 @@ def _end(call: Any, control: NDArray[np.uint8], workers: Sequence[threading.Thre
 
 def pages(size: int) -> NDArray[np.uint8]:
     """Zeroed memory that begins at a page, with large pages where the system gives them."""
-    found = mmap.mmap(-1, max(size, mmap.PAGESIZE))
+    # large pages are for private memory: what is shared, as Python's default is, seldom gets any
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    found = mmap.mmap(-1, max(size, mmap.PAGESIZE), **private)
     if size >= _HUGE_FROM and hasattr(mmap, "MADV_HUGEPAGE"):
         found.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(found, np.uint8)

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from rooftune.compiler.choose import said
+from rooftune.compiler.choose import guesses, said
 from rooftune.compiler.lowering import Lowered
+from rooftune.compiler.operations import Convolution
 from rooftune.compiler.program import Program, build
 from rooftune.compiler.rivals import better_of, second_choices
 from rooftune.compiler.target import Target
@@ -30,6 +31,9 @@ _ROUNDS = 7
 _LEAST_SECONDS = 2e-3
 _MOST_COPIES = 64
 _WAIT_SECONDS = 10.0
+
+_RACE_SHARE = 0.2
+"""Of the time for measuring, what is kept for the race inside the whole program."""
 
 
 class TuningStore:
@@ -76,45 +80,62 @@ def tuner_for(target: Target, seconds: float) -> Tuner:
 def tuned_program(lowered: Lowered, target: Target, tuner: Tuner, *, winograd: bool = True) -> Program:
     """The program with schedules measured alone, and the best two of each raced inside the whole of it.
 
-    What was raced once is remembered with the shapes of the whole model; without time left the best alone are taken.
+    What was chosen is remembered with the shapes of the whole model, and taken from there if every schedule had been
+    measured; otherwise measuring goes on where it was cut short. Without any time left the best alone are taken.
     """
+    key = _whole_key(lowered, target, tuner, winograd)
+    kept = _remembered(tuner.store.get(key), lowered, target, tuner, winograd)
+    if kept is not None:
+        return kept
+    reserve = _RACE_SHARE * max(tuner.left, 0.0)
+    tuner.left -= reserve
+    tuner.cut_short = False
     first = build(lowered, target, winograd=winograd, choose=tuner)
-    key = _whole_key(first, tuner)
-    names = {said(r.schedule): r.schedule for step in first.steps for r in step.others}
-    known = tuner.store.get(key)
-    told = known.get("chosen") if isinstance(known, dict) else None
-    if (
-        isinstance(told, list)
-        and len(told) == len(_values(first))
-        and all(isinstance(text, str) and text in names for text in told)
-    ):
-        wanted = {value: names[text] for value, text in zip(_values(first), told, strict=True)}
-        return build(lowered, target, winograd=winograd, choose=tuner, fixed=wanted)
+    tuner.left += reserve
     rivals = second_choices(first)
-    if tuner.left <= 0 or not rivals:
+    if tuner.left <= 0:
         return first
-    started = tuner.clock()
-    second = build(lowered, target, winograd=winograd, choose=tuner, fixed=rivals)
-    chosen = better_of(first, second, _step_seconds(first, second, target))
-    tuner.store.put(key, {"chosen": [said(chosen[value]) for value in _values(first)]})
-    tuner.left -= tuner.clock() - started
+    chosen = {step.value: step.schedule for step in first.steps if step.schedule is not None}
+    if rivals:
+        started = tuner.clock()
+        second = build(lowered, target, winograd=winograd, choose=guesses, fixed=chosen | rivals)
+        chosen = better_of(first, second, _step_seconds(first, second, target))
+        tuner.left -= tuner.clock() - started
+    told = [said(chosen[step.value]) for step in first.steps if step.value]
+    tuner.store.put(key, {"chosen": told, "complete": not tuner.cut_short})
     if all(step.schedule == chosen[step.value] for step in first.steps if step.value):
         return first
-    return build(lowered, target, winograd=winograd, choose=tuner, fixed=chosen)
+    tuner.left, left = 0.0, tuner.left
+    found = build(lowered, target, winograd=winograd, choose=tuner, fixed=chosen)
+    tuner.left = left
+    return found
 
 
-def _values(program: Program) -> list[str]:
-    return [step.value for step in program.steps if step.value]
+def _remembered(known: Any, lowered: Lowered, target: Target, tuner: Tuner, winograd: bool) -> Program | None:
+    """The program with the schedules that a store tells; None where it does not tell all, or nobody can read it."""
+    told = known.get("chosen") if isinstance(known, dict) and (known.get("complete") or tuner.left <= 0) else None
+    if not isinstance(told, list):
+        return None
+    tuner.left, left = 0.0, tuner.left
+    first = build(lowered, target, winograd=winograd, choose=tuner)
+    tuner.left = left
+    names = {said(r.schedule): r.schedule for step in first.steps for r in step.others}
+    values = [step.value for step in first.steps if step.value]
+    if len(told) != len(values) or not all(isinstance(text, str) and text in names for text in told):
+        return None
+    wanted = {value: names[text] for value, text in zip(values, told, strict=True)}
+    return build(lowered, target, winograd=winograd, choose=tuner, fixed=wanted)
 
 
-def _whole_key(program: Program, tuner: Tuner) -> str:
-    """The shapes, kernels and candidates of a whole model, whatever its values are called."""
-    parts = [
-        [step.kernel, said(step.schedule) if step.schedule else "", [said(r.schedule) for r in step.others]]
-        for step in program.steps
-    ]
-    sizes = [[one.images, one.channels, one.height, one.width] for one in program.maps.values()]
-    told = json.dumps([tuner.machine, program.target.threads, program.target.isa, COMPILER, parts, sizes])
+def _whole_key(lowered: Lowered, target: Target, tuner: Tuner, winograd: bool) -> str:
+    """The operations of a whole model with their shapes, whatever its values are called."""
+    numbers: dict[str, int] = {}
+    parts = []
+    for op in lowered.operations:
+        places = [numbers.setdefault(name, len(numbers)) for name in (*op.reads, op.y)]
+        parts.append([type(op).__name__, places, tuner.shape(op) if isinstance(op, Convolution) else None])
+    sizes = [lowered.shapes[name] for name in numbers]
+    told = json.dumps([tuner.machine, target.threads, target.isa, COMPILER, winograd, parts, sizes])
     return "whole " + hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -122,7 +143,7 @@ def _step_seconds(first: Program, second: Program, target: Target) -> tuple[list
     """Median seconds of the steps of two programs that run in turns."""
     loaded: list[NativeProgram] = []
     try:
-        loaded += [NativeProgram(program, target.threads) for program in (first, second)]
+        loaded += [NativeProgram(program) for program in (first, second)]
         random = np.random.default_rng(0)
         feed = {name: random.standard_normal(first.dims[name], dtype=np.float32) for name in first.inputs}
         rounds: tuple[list[list[float]], list[list[float]]] = ([], [])
@@ -154,7 +175,7 @@ def phase_seconds(programs: Sequence[Program], node: str, target: Target) -> lis
         for program in programs:
             size = 4 * sum(part().size for part in program.weights.values())
             copies = min(_MOST_COPIES, max(1, -(-3 * target.l3 // (2 * max(1, size)))))
-            loaded.append(NativeProgram(program, target.threads, copies=copies))
+            loaded.append(NativeProgram(program, copies=copies))
         random = np.random.default_rng(0)
         feeds = [{name: random.standard_normal(p.dims[name], dtype=np.float32) for name in p.inputs} for p in programs]
         found: list[list[float]] = [[] for _ in programs]

@@ -129,7 +129,6 @@ class Compiled:
             "steps": [{"stage": number, **step} for number, part in made for step in step_facts(part.program)],
             "arena_bytes": sum(part.program.arena for _, part in made),
             "weight_bytes": sum(part.weight_bytes for _, part in made),
-            "scratch_bytes": sum(part.program.scratch_bytes(1) for _, part in made),
             "seconds": dict(self.seconds),
         }
 

@@ -109,7 +109,7 @@ def _entries(job: Job, variants: Sequence[Variant]) -> tuple[list[Entry], int, C
     defaults: list[Entry] = []
     others: list[Entry] = []
     for variant in variants:
-        facts = ModelFacts(branches=_has_branches(variant.model))
+        facts = ModelFacts(branches=_has_branches(variant.model), budget=job.budget)
         for backend in job.backends:
             space = backend.space(job.threads, job.objective, facts)
             allowed = [c for c in space if c.exactness.within(job.exactness)]

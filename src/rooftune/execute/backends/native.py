@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKEND", "Elsewhere", "Native", "NativeModel"]
 
-_TUNE_SECONDS = 20.0
+_TUNE_SECONDS = 40.0
 """Time for choosing schedules by measurement when a model is compiled; what was measured before costs nothing."""
 
 
@@ -58,8 +58,10 @@ class Native:
         return Candidate("native", settings, threads, label="winograd", exactness=Exactness.APPROXIMATES)
 
     def space(self, threads: int, objective: str = "latency", facts: ModelFacts | None = None) -> Sequence[Candidate]:
-        plain = {"winograd": False, "tune_seconds": _TUNE_SECONDS}
-        return [self.default(threads, objective), Candidate("native", plain, threads, label="direct")]
+        seconds = min(_TUNE_SECONDS, facts.budget) if facts is not None else _TUNE_SECONDS
+        first = self.default(threads, objective)
+        plain = Candidate("native", {"winograd": False, "tune_seconds": seconds}, threads, label="direct")
+        return [replace(first, settings={**first.settings, "tune_seconds": seconds}), plain]
 
     def refuses(self, model: Model) -> Refusal | None:
         """Why nothing at all of a model would run natively, so that another engine would run it; None otherwise.
@@ -128,7 +130,7 @@ class NativeModel:
         self._known = {node.name or "" for node in model.nodes}
         winograd = bool(candidate.settings.get("winograd", True))
         program = tuned_program(lowered, _target(candidate), tuner or _tuner(candidate), winograd=winograd)
-        self._program = NativeProgram(program, candidate.threads, memory)
+        self._program = NativeProgram(program, memory)
         self.memory_bytes = sum(held)
         self.inputs = {name: TensorSpec("float32", program.dims[name]) for name in program.inputs}
         self.outputs = {name: TensorSpec("float32", program.dims[name]) for name in program.outputs}

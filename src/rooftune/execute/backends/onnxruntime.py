@@ -144,6 +144,9 @@ def session_options(candidate: Candidate) -> Any:
     spinning = "1" if settings.get("spinning", True) else "0"
     options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
     options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
+    if settings.get("stop_spinning"):
+        # between two runs; within one they may spin
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     if "spin_duration_us" in settings:
         options.add_session_config_entry(_SPIN_DURATION, str(settings["spin_duration_us"]))
     return options

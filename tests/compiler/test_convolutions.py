@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rooftune.compiler.choose import Schedule, candidates
-from rooftune.compiler.kernels.winograd import Winograd, matrices
+from rooftune.compiler.emit.toom_cook import matrices
+from rooftune.compiler.kernels.winograd import Winograd
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Activation, Convolution
 from rooftune.compiler.target import Target
@@ -148,6 +149,7 @@ PLAIN = {
     "odd channels": Shape(channels=29, out=58, height=5, width=6, images=2),
     "strided, unequal pads": Shape(height=10, width=13, strides=(2, 3), pads=(0, 1, 2, 1), kernel=(3, 5)),
     "dilated": Shape(height=12, width=12, dilations=(2, 3), pads=(2, 3, 2, 3)),
+    "dilated further than it is high": Shape(images=2, height=3, width=17, dilations=(4, 2), pads=(4, 1, 5, 2)),
     "depthwise": Shape(channels=40, out=40, groups=40, height=9, width=9),
     "depthwise 5x5, strided": Shape(
         channels=16, out=16, groups=16, height=11, width=8, kernel=(5, 5), strides=(2, 2), pads=(2, 2, 2, 2)
@@ -193,7 +195,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     depthwise = draw(st.booleans()) and draw(st.booleans())
     channels = draw(st.integers(1, 40))
     kernel = (draw(st.integers(1, 5)), draw(st.integers(1, 5))) if draw(st.booleans()) else (3, 3)
-    dilations = (draw(st.integers(1, 2)), draw(st.integers(1, 2))) if draw(st.booleans()) else (1, 1)
+    dilations = (draw(st.integers(1, 3)), draw(st.integers(1, 3))) if draw(st.booleans()) else (1, 1)
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
     pads = tuple(draw(st.integers(0, r - 1 if r > 1 else 1)) for r in (*reach, *reach))
     least = [max(1, r - a - b) for r, a, b in zip(reach, pads[:2], pads[2:])]

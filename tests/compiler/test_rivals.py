@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,20 @@ def tuner(store: Remembering, left: float, calls: list[int]) -> Tuner:
     return Tuner(timer, store, "here", lambda: 0.0, left)
 
 
+def mixed() -> Lowered:
+    """Two convolutions of different shapes."""
+    found = model()
+    found.operations[1] = replace(found.operations[1], activation=Activation())
+    return found
+
+
+def ticking(store: Remembering, left: float, calls: list[int]) -> Tuner:
+    """A tuner that spends a second on every convolution."""
+    found = tuner(store, left, calls)
+    found.clock = lambda: float(len(calls))
+    return found
+
+
 def test_rivals_are_close_and_not_larger() -> None:
     program = build(model(), target(), choose=tuner(Remembering(), 1.0, []))
     rivals = second_choices(program)
@@ -104,6 +119,27 @@ def test_what_was_raced_is_remembered_and_right() -> None:
         results.append(native.run(feed)["b"])
         native.close()
     np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-5 * float(np.abs(results[1]).max()))
+
+
+def test_measuring_goes_on_where_it_was_cut_short_and_ends() -> None:
+    store, calls = Remembering(), list[int]()
+    tuned_program(mixed(), target(), ticking(store, 1.0, calls))
+    assert len(calls) == 1, "each convolution takes all of the time"
+    tuned_program(mixed(), target(), ticking(store, 2.0, calls))
+    assert len(calls) == 2
+    (whole,) = (value for key, value in store.kept.items() if key.startswith("whole "))
+    assert whole["complete"]
+    kept = dict(store.kept)
+    tuned_program(mixed(), target(), ticking(store, 10.0, calls))
+    assert len(calls) == 2 and store.kept == kept, "what is known completely is neither measured nor raced again"
+
+
+def test_what_was_measured_serves_those_who_allow_less() -> None:
+    store, calls = Remembering(), list[int]()
+    build(model(), target(), choose=tuner(store, 1.0, calls))
+    measured = len(calls)
+    program = build(model(), target(), winograd=False, choose=tuner(store, 1.0, calls))
+    assert len(calls) == measured and all(s.others[0].measured for s in program.steps if s.schedule)
 
 
 def test_spoilt_memories_are_no_reason_to_fail() -> None:

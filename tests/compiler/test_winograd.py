@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rooftune.compiler.emit.linear import multiply
+from rooftune.compiler.emit.toom_cook import POINTS, matrices
 from rooftune.compiler.emit.work import begin
-from rooftune.compiler.kernels.winograd import POINTS, Winograd, matrices
+from rooftune.compiler.kernels.winograd import Winograd
 from rooftune.compiler.machine_code import compile_code, emit_assembly
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Activation

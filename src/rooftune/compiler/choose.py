@@ -69,13 +69,13 @@ def estimate(schedule: Schedule, op: Convolution, x: Map, y: Map, target: Target
         return pixels * y.blocks * schedule.cost(op, x, y)
     if isinstance(schedule, Direct):
         return pixels * y.blocks * x.channels * op.kernel[0] * op.kernel[1] * schedule.cost(y)
-    return _winograd_cost(schedule, x, y, target)
+    return _winograd_cost(schedule, op, x, y, target)
 
 
-def _winograd_cost(schedule: Winograd, x: Map, y: Map, target: Target) -> float:
+def _winograd_cost(schedule: Winograd, op: Convolution, x: Map, y: Map, target: Target) -> float:
     """Vector instructions, and what waiting for weights costs in them."""
     tile, raw, together = schedule.tile, schedule.raw, schedule.together
-    tiles = y.images * -(-y.height // tile) * -(-y.width // tile)
+    tiles = schedule.count(op, y, tile)
     batches, points, pairs = -(-tiles // schedule.batch), (tile + 2) ** 2, x.channels * y.blocks
     done = -(-min(tiles, schedule.batch) // schedule.columns) * schedule.columns * batches
     products = points * done * pairs * (1 + 0.5 / schedule.columns)
@@ -114,7 +114,7 @@ def arithmetic(schedule: Schedule, op: Convolution, x: Map, y: Map, target: Targ
     """Operations a schedule does, transforms included, over those of the convolution as it is written."""
     written = y.images * y.height * y.width * y.blocks * x.channels * op.kernel[0] * op.kernel[1] / op.groups
     if isinstance(schedule, Winograd):
-        tiles = y.images * -(-y.height // schedule.tile) * -(-y.width // schedule.tile)
+        tiles = schedule.count(op, y, schedule.tile)
         products = (schedule.tile + 2) ** 2 * tiles * x.channels * y.blocks
         transforms = tiles * (x.blocks + y.blocks) * _TRANSFORMED[schedule.tile]
         if schedule.raw:

@@ -6,7 +6,7 @@ import ctypes
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -32,12 +32,19 @@ def host_features() -> frozenset[str]:
 class Code:
     """Compiled functions. The addresses are valid while this object lives.
 
-    assembly   what the processor runs, as text
+    text, features  what was compiled
     """
 
-    assembly: str
+    text: str = field(repr=False)
+    features: tuple[str, ...]
     _engine: Any = field(repr=False)
     _machine: Any = field(repr=False)
+
+    @cached_property
+    def assembly(self) -> str:
+        """What the processor runs, as text; made when it is asked for, as it takes as long as compiling."""
+        module, machine = _optimised(self.text, llvm.get_process_triple(), self.features, jit=True)
+        return str(machine.emit_assembly(module))
 
     def address(self, name: str) -> int:
         """Address of a function, to be handed to other native code."""
@@ -60,15 +67,15 @@ def compile_code(text: str, features: tuple[str, ...] = ()) -> Code:
     _native()
     triple = llvm.get_process_triple()
     module, machine = _optimised(text, triple, features, jit=True)
-    assembly = machine.emit_assembly(module)
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    return Code(assembly, engine, machine)
+    return Code(text, features, engine, machine)
 
 
-def emit_assembly(text: str, triple: str, features: Sequence[str]) -> str:
-    """Assembly of LLVM text for any processor LLVM knows; nothing is run."""
+def emit_assembly(text: str, triple: str = "", features: Sequence[str] = ()) -> str:
+    """Assembly of LLVM text for any processor LLVM knows, by default this one; nothing is run."""
     _all_targets()
+    triple = triple or llvm.get_process_triple()
     module, machine = _optimised(text, triple, features)
     return str(machine.emit_assembly(module))
 

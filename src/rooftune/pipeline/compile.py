@@ -9,7 +9,7 @@ from typing import Any
 
 from rooftune.compiler.describe import layout_lines, lowered_lines, schedule_lines, step_facts
 from rooftune.compiler.lowering import Lowered
-from rooftune.compiler.machine_code import compile_code
+from rooftune.compiler.machine_code import emit_assembly
 from rooftune.compiler.program import Program, build
 from rooftune.compiler.target import WIDTHS, Target, host_target
 from rooftune.compiler.tune import Tuner
@@ -210,7 +210,7 @@ def _compiled(
     assembly = ""
     if machine_code:
         with report.stage("compiling"):
-            assembly = compile_code(text, target.features).assembly
+            assembly = emit_assembly(text, features=target.features)
     clock.append(time.perf_counter())
     for name, start, end in zip(("program", "pack", "llvm"), clock, clock[1:], strict=False):
         seconds[name] += end - start

@@ -1,12 +1,13 @@
-"""Winograd's convolution for 3×3 kernels with stride 1: fewer multiplications, by transforms of tiles."""
+"""Winograd's convolution for 3×3 kernels with stride 1: fewer multiplications, by transforms of tiles.
+
+A dilated one is several of them: every `d`-th row and column of a map make a map of their own (Holschneider's à trous).
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -14,21 +15,14 @@ from rooftune.compiler.emit.activation import activate
 from rooftune.compiler.emit.function import Function, Index, Value
 from rooftune.compiler.emit.linear import multiply
 from rooftune.compiler.emit.tile import Grid, Tile
+from rooftune.compiler.emit.toom_cook import POINTS, matrices
 from rooftune.compiler.emit.work import Phase, begin, jobs, operands
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.operations import Activation, Convolution, Floats
 from rooftune.compiler.target import Target
 from rooftune.verdicts import Refusal
 
-__all__ = ["POINTS", "Winograd", "matrices"]
-
-POINTS = {
-    2: (0.0, 1.0, -1.0),
-    4: (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2.0), -math.sqrt(2.0)),
-    6: (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0),
-}
-"""Where the polynomials are evaluated, by the tile of the result; infinity comes besides. ±√½, ±√2 halve the error
-that 0, ±1, ±2 have."""
+__all__ = ["Winograd"]
 
 _FEW_TILES = 64
 """Tiles that all fit into the last cache at once, whatever the channels."""
@@ -43,27 +37,6 @@ _LINE = 16
 
 _AHEAD = 16
 """Vectors of output channels before their taps are needed that a transform of weights asks for them."""
-
-
-@lru_cache(maxsize=8)
-def matrices(tile: int) -> tuple[Floats, Floats, Floats]:
-    """Output, weight and input transform of F(tile, 3): y = A·((G·g) ⊙ (B·d)) (Winograd 1980; Toom and Cook).
-
-    The factor of every point stands in A, where it costs nothing beside the sums that are there: rows of G are
-    plain powers, which programs that transform weights on their way need few instructions for.
-    """
-    points, size = POINTS[tile], tile + 2
-    out, weight, data = np.zeros((tile, size)), np.zeros((size, 3)), np.zeros((size, size))
-    for j, point in enumerate(points):
-        others = [p for i, p in enumerate(points) if i != j]
-        scale = math.prod(point - p for p in others)
-        sign = math.copysign(1.0, scale) if point == 0 else 1.0
-        out[:, j] = [sign * point**i / scale for i in range(tile)]
-        weight[j] = [point**i for i in range(3)]
-        data[j, : size - 1] = sign * np.poly(others)[::-1]
-    out[-1, -1] = weight[-1, -1] = 1.0
-    data[-1] = np.poly(points)[::-1]
-    return out, weight, data
 
 
 @dataclass(frozen=True)
@@ -89,7 +62,7 @@ class Winograd:
     @staticmethod
     def takes(op: Convolution) -> Refusal | None:
         """Why this kernel cannot run the convolution; None where it can."""
-        fits = op.kernel == (3, 3) and op.strides == (1, 1) and op.dilations == (1, 1) and op.groups == 1
+        fits = op.kernel == (3, 3) and op.strides == (1, 1) and op.groups == 1
         return None if fits else Refusal("Winograd's is for 3×3 kernels with stride 1", op.nodes[0])
 
     @staticmethod
@@ -101,7 +74,7 @@ class Winograd:
         """
         for tile in POINTS:
             points = 4 * (tile + 2) ** 2
-            count = -(-y.height // tile) * -(-y.width // tile) * y.images
+            count = Winograd.count(op, y, tile)
             data, weights = points * count * x.channels, points * x.channels * y.blocks * y.block
             held = target.l2 // 2 // (points * (x.blocks + y.blocks) * y.block)
             for vectors in (1, 2, 3, 4):
@@ -122,8 +95,17 @@ class Winograd:
                     yield Winograd(tile, whole, columns, vectors, together=True, raw=True)
 
     @staticmethod
-    def tiles(size: int, tile: int) -> int:
-        return -(-size // tile)
+    def tiles(op: Convolution, y: Map, tile: int) -> tuple[int, int]:
+        """Tiles down and across: those of every d-th row from the first on, those from the second on, and so on."""
+        sizes = zip((y.height, y.width), op.dilations, strict=True)
+        down, across = (-(-size // (apart * tile)) * apart for size, apart in sizes)
+        return down, across
+
+    @staticmethod
+    def count(op: Convolution, y: Map, tile: int) -> int:
+        """Tiles of all images."""
+        down, across = Winograd.tiles(op, y, tile)
+        return y.images * down * across
 
     def depth(self, x: Map, y: Map, target: Target) -> int:
         """Blocks of input channels at a time whose raw weights a thread transforms: a quarter of its own cache."""
@@ -133,9 +115,10 @@ class Winograd:
 
     def halo(self, op: Convolution, x: Map, y: Map) -> Halo:
         """Zeros the input needs: the pads, and what the last tiles reach beyond them."""
-        down = self.tiles(y.height, self.tile) * self.tile + 2 - op.pads[0] - x.height
-        right = self.tiles(y.width, self.tile) * self.tile + 2 - op.pads[1] - x.width
-        return op.pads[0], op.pads[1], max(down, 0), max(right, 0)
+        down, across = self.tiles(op, y, self.tile)
+        below = down * self.tile + 2 * op.dilations[0] - op.pads[0] - x.height
+        right = across * self.tile + 2 * op.dilations[1] - op.pads[1] - x.width
+        return op.pads[0], op.pads[1], max(below, 0), max(right, 0)
 
     def weight_floats(self, op: Convolution, x: Map, y: Map) -> int:
         """How many floats `weights` gives."""
@@ -162,7 +145,7 @@ class Winograd:
     def emit(self, name: str, op: Convolution, x: Map, y: Map, residual: Map | None, target: Target) -> list[Phase]:
         """The code, and what it is given."""
         rest = ["residual"] if residual is not None else []
-        layout = _Layout.of(self, x, y, target)
+        layout = _Layout.of(self, op, x, y, target)
 
         def begun(suffix: str, *pointers: str) -> _Work:
             code, at = begin(name + suffix, pointers, target)
@@ -221,10 +204,10 @@ class _Layout:
     own: int
 
     @classmethod
-    def of(cls, schedule: Winograd, x: Map, y: Map, target: Target) -> _Layout:
+    def of(cls, schedule: Winograd, op: Convolution, x: Map, y: Map, target: Target) -> _Layout:
         """What a schedule needs, and of that what its threads share."""
         points, together, raw = (schedule.tile + 2) ** 2, schedule.together, schedule.raw
-        count = schedule.tiles(y.height, schedule.tile) * schedule.tiles(y.width, schedule.tile) * y.images
+        count = schedule.count(op, y, schedule.tile)
         depth, out = (schedule.depth(x, y, target), schedule.vectors) if raw and together else (x.blocks, y.blocks)
         apart = {
             "data": _staggered(x.blocks * schedule.batch * x.block),
@@ -282,7 +265,7 @@ class _Work:
         self.schedule, self.layout, self.code, self.op = schedule, layout, code, op
         self.x, self.y, self.residual, self.at = x, y, residual, at
         self.size = schedule.tile + 2
-        self.down, self.across = (schedule.tiles(s, schedule.tile) for s in (y.height, y.width))
+        self.down, self.across = schedule.tiles(op, y, schedule.tile)
         own = at["scratch"]
         if layout.own:
             own = code.at(own, code.parameter("thread") * layout.own + layout.shared)
@@ -374,10 +357,17 @@ class _Work:
             code.line(f"call void @llvm.prefetch.p0(ptr {address.name}, i32 0, i32 2, i32 1)")
 
     def position(self, number: Index) -> tuple[Index, Index, Index]:
-        """Image, row and column of a tile."""
+        """Image, first row and first column of a tile."""
         each = self.down * self.across
         within = number % each
-        return number // each, within // self.across, within % self.across
+        rows, columns = self.op.dilations
+        down, across = within // self.across, within % self.across
+        return number // each, self.first(down, rows), self.first(across, columns)
+
+    def first(self, number: Index, apart: int) -> Index:
+        """Where a tile begins whose rows (or columns) are so far apart."""
+        step = self.schedule.tile
+        return number * step if apart == 1 else number // apart * (step * apart) + number % apart
 
     def weight_vector(self, source: Value, vector: Index) -> None:
         """Transform the weights of one input channel and a vector of output channels."""
@@ -394,24 +384,22 @@ class _Work:
 
     def data_tile(self, block: Index, first: Index, t: Index) -> None:
         """Transform a tile of one block of input channels."""
-        code, x, step = self.code, self.x, self.schedule.tile
-        matrix = matrices(step)[2]
+        code, x = self.code, self.x
+        matrix = matrices(self.schedule.tile)[2]
         kind = f"<{x.block} x float>"
+        down, across = self.op.dilations[0] * x.row, self.op.dilations[1] * x.block
         before = x.origin - self.op.pads[0] * x.row - self.op.pads[1] * x.block
-        image, down, across = self.position(first + t)
-        source = code.at(
-            self.at["x"],
-            image * x.image + block * x.plane + down * (step * x.row) + across * (step * x.block) + before,
-        )
+        image, row, column = self.position(first + t)
+        source = code.at(self.at["x"], image * x.image + block * x.plane + row * x.row + column * x.block + before)
         target = code.at(self.data, block * (self.schedule.batch * x.block) + t * x.block)
         columns = [
-            multiply(code, matrix, [code.load(source, i * x.row + j * x.block, kind) for i in range(self.size)])
+            multiply(code, matrix, [code.load(source, i * down + j * across, kind) for i in range(self.size)])
             for j in range(self.size)
         ]
         for i in range(self.size):
-            row = multiply(code, matrix, [columns[j][i] for j in range(self.size)])
+            points = multiply(code, matrix, [columns[j][i] for j in range(self.size)])
             for j in range(self.size):
-                code.store(row[j], target, (i * self.size + j) * self.layout.data_point)
+                code.store(points[j], target, (i * self.size + j) * self.layout.data_point)
 
     def products(self, point: Index, group: Index, count: Index) -> None:
         """Multiply one point of all tiles with the weights of a group of output channels."""
@@ -460,7 +448,8 @@ class _Work:
         code, y, step = self.code, self.y, self.schedule.tile
         matrix = matrices(step)[0]
         bias = code.load(self.at["bias"], block * y.block)
-        image, down, across = self.position(first + t)
+        image, top, left = self.position(first + t)
+        down, across = self.op.dilations
         source = code.at(self.results, held * (self.schedule.batch * y.block) + t * y.block)
         apart = self.layout.result_point
         columns = [
@@ -468,11 +457,13 @@ class _Work:
             for j in range(self.size)
         ]
         for i in range(step):
-            row = multiply(code, matrix, [columns[j][i] for j in range(self.size)])
-            with _below(code, y.height % step != 0, down * step + i, y.height):
+            pixels = multiply(code, matrix, [columns[j][i] for j in range(self.size)])
+            row = top + i * down
+            with _below(code, y.height % (step * down) != 0, row, y.height):
                 for j in range(step):
-                    with _below(code, y.width % step != 0, across * step + j, y.width):
-                        self.put(row[j], bias, image, block, down * step + i, across * step + j)
+                    column = left + j * across
+                    with _below(code, y.width % (step * across) != 0, column, y.width):
+                        self.put(pixels[j], bias, image, block, row, column)
 
     def put(self, value: Value, bias: Value, image: Index, block: Index, row: Index, column: Index) -> None:
         code, y, other = self.code, self.y, self.residual

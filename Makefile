@@ -57,6 +57,7 @@ bench: $(VENV)/.bench  ## every claim's script; results go to benchmarks/results
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/convolutions.py
 	$(BIN)/python benchmarks/compiling.py
+	$(BIN)/python benchmarks/errors.py
 
 clean:  ## remove what was built
 	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

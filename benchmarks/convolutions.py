@@ -4,8 +4,8 @@ The layers are those of real networks (convolution_layers.py). What a layer take
 takes longer than one with n copies, divided by n, round by round: conversions at the borders of a model and the way
 into an engine, which a layer inside a network does not pay, cancel. Each copy has its own weights, and n is chosen so
 that more than the last cache's worth of bytes lies between two uses of the same ones; where that would need more than
-16 copies, or some seconds per turn, there are fewer, and the record says `cold: false`. Every engine has a process of
-its own per file, with its defaults; ours chooses its schedules by measurement when it loads.
+16 copies, or some seconds per turn, there are only a few, and the record says `cold: false`. Every engine has a process
+of its own per file, with its defaults; ours chooses its schedules by measurement when it loads.
 
 The processor's fp32 peak races too (multiply-adds in registers): on a shared computer it changes by a third, so shares
 of it are taken round by round. Where ours chose Winograd's algorithm its direct kernel races beside it. `in cache` are
@@ -61,7 +61,7 @@ from rooftune.verdicts import Refusal
 
 RESULTS = Path(__file__).parent / "results"
 DIRECT, PEAK = "native direct", "peak"
-LEAST_COPIES, MOST_COPIES, MOST_FLOPS = 2, 16, 48_000_000_000
+LEAST_COPIES, FEW_COPIES, MOST_COPIES, MOST_FLOPS = 2, 4, 16, 48_000_000_000
 """Bounds on n, and on the work of a run of 2n copies: half a second at 100 GFLOP/s."""
 PAST_THE_CACHE = 1.25
 TUNE_SECONDS = 20.0
@@ -81,7 +81,8 @@ QUICK_SECONDS, QUICK_ROUNDS = 1.0, 3
 def copies(layer: Layer, cache_bytes: int) -> int:
     """How many stand side by side in the smaller file."""
     wanted = math.ceil((PAST_THE_CACHE * cache_bytes - layer.map_bytes) / layer.weight_bytes)
-    return max(LEAST_COPIES, min(wanted, MOST_COPIES, MOST_FLOPS // (2 * layer.flops)))
+    wanted = wanted if wanted <= MOST_COPIES else FEW_COPIES
+    return max(LEAST_COPIES, min(wanted, MOST_FLOPS // (2 * layer.flops)))
 
 
 def last_cache_bytes() -> int:

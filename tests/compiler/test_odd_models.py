@@ -125,3 +125,78 @@ def test_windows_beyond_the_edge_count_what_is_there(counted: int, tmp_path: Pat
         assert isinstance(found, Refusal) and "beyond the padding" in str(found)
     else:
         agrees(proto, tmp_path)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("kind", ["Gemm", "MatMul"])
+def test_products_of_what_is_only_a_view_in_another_order(kind: str, images: int, tmp_path: Path) -> None:
+    """Rows that are images in another order; columns that are channels in another order."""
+    channels = [
+        helper.make_node("Reshape", ["x", "apart"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["b"], perm=[0, 2, 1]),
+        helper.make_node("Reshape", ["b", "flat"], ["c"]),
+        helper.make_node(kind, ["c", "w"], ["y"]),
+    ]
+    sizes = {"apart": np.array([images, 4, 6]), "flat": np.array([images, 24])}
+    agrees(model(channels, {"x": [images, 24]}, {"y": [images, 5]}, {"w": numbers(24, 5, seed=1), **sizes}), tmp_path)
+    rows = [
+        helper.make_node("Transpose", ["x"], ["a"], perm=[1, 0, 2, 3, 4]),
+        helper.make_node("Reshape", ["a", "flat"], ["b"]),
+        helper.make_node(kind, ["b", "w"], ["y"]),
+    ]
+    agrees(
+        model(
+            rows,
+            {"x": [2, 3, images, 1, 8]},
+            {"y": [6 * images, 5]},
+            {"w": numbers(8, 5, seed=1), "flat": np.array([6 * images, 8])},
+        ),
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("order", [["y", "y", "z"], ["z", "y", "y"], ["y", "z", "y"]])
+def test_outputs_may_be_listed_twice(order: list[str], tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Conv", ["y", "w"], ["z"])]
+    proto = model(nodes, {"x": [1, 4, 5, 5]}, {"y": [1, 4, 5, 5], "z": [1, 4, 5, 5]}, {"w": numbers(4, 4, 1, 1)})
+    infos = {info.name: info for info in proto.graph.output}
+    del proto.graph.output[:]
+    proto.graph.output.extend(infos[name] for name in order)
+    agrees(proto, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_windows_that_begin_beyond_the_input_are_left_out(kind: str, tmp_path: Path) -> None:
+    """Sizes are inferred with such windows; engines leave them out."""
+    pool = helper.make_node(kind, ["x"], ["a"], kernel_shape=[2, 2], strides=[4, 4], ceil_mode=1)
+    proto = model([pool, helper.make_node("Relu", ["a"], ["y"])], {"x": [1, 4, 9, 12]}, {}, {})
+    proto.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+    path = tmp_path / "model.onnx"
+    for size in (9, 10, 11, 12, 13):
+        proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value = size
+        onnx.save(proto, path)
+        compiled = BACKEND.load(path, Candidate("native", {"winograd": True}, 1))
+        feed = {"x": numbers(1, 4, size, 12)}
+        found = compiled.run(feed)["y"]
+        compiled.close()
+        with Worker(reference_candidate(), path) as worker:
+            expected = worker.run(feed)["y"]
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pads", [(0, 0, 2, -1, 0, 0, -1, 3), (0, 0, -2, 0, 0, 0, 2, 0), (0, 0, -1, -1, 0, 0, -1, 0)])
+@pytest.mark.parametrize("mode", ["wrap", "edge", "reflect", "constant"])
+def test_what_pads_and_cuts_is_right_or_left_to_others(mode: str, pads: tuple[int, ...], tmp_path: Path) -> None:
+    node = helper.make_node("Pad", ["x", "pads"], ["y"], mode=mode)
+    proto = model([node], {"x": [1, 4, 7, 8]}, {}, {"pads": np.array(pads)})
+    proto.opset_import[0].version = 19
+    proto.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, path)
+    compiled = BACKEND.load(path, Candidate("native", {"winograd": True}, 1))
+    feed = {"x": numbers(1, 4, 7, 8)}
+    found = compiled.run(feed)["y"]
+    compiled.close()
+    with Worker(reference_candidate(), path) as worker:
+        np.testing.assert_array_equal(found, worker.run(feed)["y"])

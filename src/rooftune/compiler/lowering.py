@@ -108,8 +108,10 @@ class Lowering:
         return None
 
     def output(self, value: ir.Value) -> Refusal | None:
-        """Let the program give a value away."""
+        """Let the program give a value away; once, however often a model lists it."""
         name, view = value.name or "", self.view(value)
+        if name in self.lowered.outputs:
+            return None
         if view is None:
             return Refusal(f"the output {name} is no result of a kernel", name)
         if view.scale != 1.0:
@@ -177,12 +179,14 @@ class Lowering:
         return None if found is None else found.held
 
     def rows(self, value: ir.Value | None) -> View | None:
-        """A view of the value whose last dimension is the channels of its map: for what treats rows alike."""
+        """A view of the value whose last dimension is the channels of its map in their order: for what treats rows
+        alike."""
         view = self.view(value)
         if view is None or not view.dims:
             return None
         last = len(view.dims) - 1
-        if view.covers(self.lowered.shapes[view.held]) and view.only(last, CHANNEL):
+        # a dimension of several factors on one axis counts in another order
+        if view.covers(self.lowered.shapes[view.held]) and view.only(last, CHANNEL) and len(view.dims[last]) <= 1:
             return view
         axes: tuple[int, ...] = default_axes(len(view.dims))
         if len(view.dims) == 4:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rooftune.compiler.lower import lower, refusals
+from rooftune.compiler.lower.pooling import leaves_windows_out
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.partition import Cut, Partition, Prices, Stage, Task, partition
 from rooftune.compiler.target import host_target
@@ -137,6 +138,9 @@ def divide(model: Model, threads: int = 1, *, give_back: bool = True) -> Divided
     value whose type nobody knows.
     """
     rewritten, origins = rewritten_model(model)
+    smaller = next((node for node in rewritten.nodes if leaves_windows_out(node)), None)
+    if smaller is not None:
+        raise ValueError(f"the result of {smaller.op_type} {smaller.name} is smaller than its inferred size")
     whole = lower(rewritten)
     tasks = tasks_of(rewritten, ())
     if isinstance(whole, Lowered):

@@ -35,10 +35,11 @@ def _gemm(work: Lowering, node: ir.Node) -> Refusal | None:
 
 def _dense(work: Lowering, node: ir.Node, transposed: bool) -> Refusal | None:
     """Rows that are images of one pixel, or maps by rows, times a matrix; rows that are pixels are convolved."""
-    view = work.view(node.inputs[0])
-    if view is None:
+    view, out = work.view(node.inputs[0]), static_dims(node.outputs[0])
+    if view is None or out is None:
         return Refusal("its input is no map of known size")
-    if not _by_rows(view, work.lowered.shapes[view.held]):
+    by_rows = _by_rows(view, work.lowered.shapes[view.held])
+    if not by_rows:
         rows = work.rows(node.inputs[0])
         shape = (1, 1, 1, 1) if rows is None else work.lowered.shapes[rows.held]
         if rows is None or shape[ROW] * shape[COLUMN] > 1:
@@ -52,14 +53,17 @@ def _dense(work: Lowering, node: ir.Node, transposed: bool) -> Refusal | None:
         bias=work.constant(input_of(node, 2)),
         transposed=transposed,
     )
-    work.put(operation, node.outputs[0])
+    if by_rows:
+        work.put(operation, node.outputs[0])
+    else:
+        work.put_like(operation, node.outputs[0], view, out[1])
     return None
 
 
 def _by_rows(view: View, shape: tuple[int, int, int, int]) -> bool:
-    """True for a map with an image per row of the matrix: channel, row and column are its columns."""
+    """True for a map with an image per row of the matrix, in their order: channel, row and column are its columns."""
     expected = [(axis, shape[axis]) for axis in (CHANNEL, ROW, COLUMN) if shape[axis] > 1]
-    rows = all(f.axis == IMAGE for f in view.dims[0])
+    rows = len(view.dims[0]) <= 1 and all(f.axis == IMAGE for f in view.dims[0])
     return rows and view.covers(shape) and [(f.axis, f.size) for f in view.dims[1]] == expected
 
 

@@ -41,7 +41,9 @@ def _pad(work: Lowering, node: ir.Node) -> Refusal | None:
     if mode == "constant" and min(*rows, *columns) >= 0:
         work.put(Pad((node.name or "",), x, y, (rows[0], columns[0]), value), out, axes)
         return None
-    if mode not in _MODES or (mode == "constant" and max(*rows, *columns) > 0):
+    cuts, adds = min(*rows, *columns) < 0, max(*rows, *columns) > 0
+    # what is cut may be what would be repeated: engines differ
+    if mode not in _MODES or (cuts and (adds or mode == "wrap")):
         return Refusal(f"it pads in mode {mode}, or cuts as well")
     _, _, height, width = work.lowered.shapes[x]
     places = [_places(size, *both, mode) for size, both in ((height, rows), (width, columns))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -67,7 +68,9 @@ class NativeProgram:
 
         def work(number: int) -> None:
             if cpus:
-                os.sched_setaffinity(0, {cpus[number]})
+                # one that may not choose runs where it is put: if it ended, the others would wait for ever
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(0, {cpus[number]})
             worker(address, number, 0)
 
         # daemons: a forgotten program must not keep the interpreter from ending

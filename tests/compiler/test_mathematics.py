@@ -115,6 +115,29 @@ def test_the_gate_of_gelu_is_as_exact_as_it_says(isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", list(TARGETS))
+def test_waves_are_as_exact_as_they_say(isa: str) -> None:
+    x = arguments(-1e5, 1e5)
+    near = (np.arange(-63_000, 63_000) * (np.pi / 2)).astype(np.float32)  # beside zeros and the largest numbers
+    x = np.concatenate([x, near, np.linspace(-1e5, 1e5, 200_003, dtype=np.float32)])
+    for emit, exact in ((m.sine, np.sin), (m.cosine, np.cos)):
+        found = np.abs(apply(emit, x, isa) - exact(x.astype(np.float64)))
+        worst = int(np.argmax(found))
+        assert found[worst] <= m.SINE_ERROR, (emit.__name__, float(x[worst]), float(found[worst]))
+
+
+@pytest.mark.parametrize("isa", list(TARGETS))
+def test_waves_stay_between_their_ends(isa: str) -> None:
+    x = every_magnitude()
+    for emit in (m.sine, m.cosine):
+        found = apply(emit, x, isa)
+        assert np.isnan(found[np.isinf(x)]).all()
+        assert (np.abs(found[np.isfinite(x)]) <= 1).all()
+    small = np.float32([0, 1e-45, -1e-45, TINY, -1e-20, 1e-4])
+    np.testing.assert_allclose(apply(m.sine, small, isa), small, rtol=1e-6, atol=TINY)
+    assert (apply(m.cosine, small[:5], isa) == 1).all()
+
+
+@pytest.mark.parametrize("isa", list(TARGETS))
 def test_roots_of_nothing_and_ends_of_the_range(isa: str) -> None:
     x = np.array([-INF, INF, 0.0, -0.0, -1.0, -1e-45, -3e38], np.float32)
     with np.errstate(all="ignore"):
@@ -130,10 +153,11 @@ NOT_NUMBERS = np.array([0x7FC00000, 0x7FC00001, 0xFFC12345, 0x7F800001, 0xFFFFFF
 
 @pytest.mark.parametrize("isa", list(TARGETS))
 def test_what_is_not_a_number_stays_so(isa: str) -> None:
-    for emit in (m.exponential, m.exp2, m.expm1, m.logarithm, m.log1p, m.tanh, m.erf, m.gelu_gate):
+    emits = (m.exponential, m.exp2, m.expm1, m.logarithm, m.log1p, m.tanh, m.erf, m.gelu_gate, m.sine, m.cosine)
+    for emit in emits:
         assert np.isnan(apply(emit, NOT_NUMBERS, isa)).all(), emit.__name__
-    for kind in ACTIVATIONS - {"thresholdedrelu"}:
-        how = Activation(kind, 0.5, 1.5)
+    for kind in ACTIVATIONS - {"shrink", "thresholdedrelu"}:
+        how = Activation(kind, 2.0, 2.5)
         assert np.isnan(apply(lambda code, v, how=how: activate(code, v, how), NOT_NUMBERS, isa)).all(), kind
 
 
@@ -148,6 +172,7 @@ REFERENCES: dict[str, tuple[Activation, Callable[[Doubles], Doubles]]] = {
     "ceil": (Activation("ceil"), np.ceil),
     "celu": (Activation("celu", 0.7), lambda x: np.where(x < 0, 0.7 * np.expm1(x / 0.7), x)),
     "clip": (Activation("clip", -0.5, 2.0), lambda x: np.clip(x, -0.5, 2.0)),
+    "cos": (Activation("cos"), np.cos),
     "elu": (Activation("elu", 0.7), lambda x: np.where(x < 0, 0.7 * np.expm1(x), x)),
     "erf": (Activation("erf"), scipy.special.erf),
     "exp": (Activation("exp"), np.exp),
@@ -160,18 +185,22 @@ REFERENCES: dict[str, tuple[Activation, Callable[[Doubles], Doubles]]] = {
     "log": (Activation("log"), np.log),
     "mish": (Activation("mish"), lambda x: x * np.tanh(np.logaddexp(0, x))),
     "neg": (Activation("neg"), np.negative),
+    "power": (Activation("power", 5), lambda x: x**5),
     "reciprocal": (Activation("reciprocal"), np.reciprocal),
     "relu": (Activation("relu"), lambda x: np.maximum(x, 0)),
     "round": (Activation("round"), np.rint),
     "selu": (Activation("selu", ALPHA, GAMMA), lambda x: GAMMA * np.where(x < 0, ALPHA * np.expm1(x), x)),
+    "shrink": (Activation("shrink", 0.5, 0.25), lambda x: np.where(np.abs(x) > 0.5, x - 0.25 * np.sign(x), 0)),
     "sigmoid": (Activation("sigmoid"), scipy.special.expit),
     "sign": (Activation("sign"), np.sign),
     "silu": (Activation("silu", 1.7), lambda x: x * scipy.special.expit(1.7 * x)),
+    "sin": (Activation("sin"), np.sin),
     "softplus": (Activation("softplus"), lambda x: np.logaddexp(0, x)),
     "softsign": (Activation("softsign"), lambda x: x / (1 + np.abs(x))),
     "sqrt": (Activation("sqrt"), np.sqrt),
     "tanh": (Activation("tanh"), np.tanh),
     "thresholdedrelu": (Activation("thresholdedrelu", 0.3), lambda x: np.where(x > 0.3, x, 0)),
+    "times": (Activation("times", 0.3), lambda x: x * np.float64(np.float32(0.3))),
 }
 
 
@@ -186,7 +215,7 @@ def test_activations(kind: str, isa: str) -> None:
     x = np.concatenate([np.linspace(-110, 110, 60_001, dtype=np.float32), every_magnitude(99_991)])
     if kind in ("log", "sqrt"):
         x = x[x >= 0]
-    x = x[np.isfinite(x)]
+    x = x[np.abs(x) <= 1e5] if kind in ("cos", "sin") else x[np.isfinite(x)]
     found = apply(lambda code, v: activate(code, v, how), x, isa)
     with np.errstate(all="ignore"):
         expected = exact(x.astype(np.float64)).astype(np.float32)

@@ -94,7 +94,7 @@ def test_a_flattened_map_is_read_as_it_lies() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("(float[2,3] x) => (float[2,3] y) { y = Sin(x) }", "Sin"),
+        ("(float[2,3] x) => (float[2,3] y) { y = Sinh(x) }", "Sinh"),
         ("(double[1,3,4,4] x) => (double[1,3,4,4] y) { y = Relu(x) }", "fp32"),
         ("(float[N,3,4,4] x) => (float[N,3,4,4] y) { y = Relu(x) }", "known size"),
         ("(float[1,4,4,4] x, float[4,4,1,1] w) => (float[1,4,4,4] y) { y = Conv(x, w) }", "constant"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
@@ -11,7 +12,7 @@ from onnx import helper
 from rooftune.compiler.lower import lower
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.machine_code import emit_assembly
-from rooftune.compiler.operations import Normalization, Softmax
+from rooftune.compiler.operations import Activation, LocalResponse, Normalization, Pointwise, Softmax
 from rooftune.compiler.program import build
 from rooftune.compiler.target import WIDTHS, Target, host_target
 from rooftune.graph.text import model_of_text
@@ -136,16 +137,51 @@ def test_softmax_of_numbers_that_are_large_masked_or_none(target: Target) -> Non
     assert (found[3:, 1] == 0).all() and np.isnan(found[:, 2:5]).all() and np.isfinite(found[:, 5]).all()
 
 
-@pytest.mark.parametrize("kind", ["softmax", "layer", "rms", "group"])
+@pytest.mark.parametrize(
+    ("shape", "scale"),
+    [((3, 197, 1, 29), 1.0), ((2, 5, 3, 4), -0.5), ((4, 17, 1, 1), 1.0), ((1, 100, 1, 1), 0.25), ((3, 1, 2, 5), 1.0)],
+)
+def test_logarithms_of_softmax(shape: tuple[int, int, int, int], scale: float, target: Target) -> None:
+    x = numbers(*shape) * 10
+    found = run_one(Softmax((), "x", "y", scale, logarithm=True), x, shape, target, threads=2)
+    exact = scipy.special.log_softmax(x.astype(np.float64) * scale, axis=1)
+    np.testing.assert_allclose(found, exact, rtol=1e-6, atol=2e-6)
+
+
+def test_logarithms_of_numbers_that_are_large_masked_or_none(target: Target) -> None:
+    x = numbers(1, 20, 1, 6)
+    x[0, :, 0, 0] *= 1e30
+    x[0, 3:, 0, 1] = -np.inf
+    x[0, :, 0, 2] = -np.inf
+    x[0, 4, 0, 3] = np.inf
+    x[0, 5, 0, 4] = np.nan
+    found = run_one(Softmax((), "x", "y", logarithm=True), x, x.shape, target)[0, :, 0]
+    assert np.isfinite(found[:, 0]).all() and found[:, 0].max() == 0
+    with np.errstate(invalid="ignore"):
+        expected = scipy.special.log_softmax(x.astype(np.float64), axis=1)[0, :, 0]
+    assert (found[3:, 1] == -np.inf).all() and np.isnan(found[:, 2:5]).all()
+    np.testing.assert_allclose(found[:, [0, 1, 5]], expected[:, [0, 1, 5]], rtol=1e-6, atol=2e-6)
+
+
+ARM = {
+    **{kind: Normalization((), "x", "y", kind, 1e-5, groups=3) for kind in ("layer", "rms", "group")},
+    "softmax": Softmax((), "x", "y"),
+    "logarithm": Softmax((), "x", "y", logarithm=True),
+    "local response": LocalResponse((), "x", "y", 2, 2, 0.1, 0.6, 1.0),
+    "sine": Pointwise((), "x", "y", activation=Activation("sin")),
+}
+
+
+@pytest.mark.parametrize("kind", list(ARM))
 def test_arm_processors_get_their_own_code(kind: str) -> None:
     _, lanes, registers, features = WIDTHS["neon"]
-    op = Softmax((), "x", "y") if kind == "softmax" else Normalization((), "x", "y", kind, 1e-5, groups=3)
+    op = ARM[kind]
     shape = (1, 21, 12, 50)
     made = build(
         lowered([op], {"x": shape, "y": shape}, {}, ["x"], "y"), Target("neon", lanes, registers, features, threads=4)
     )
     assembly = emit_assembly(made.text(made.pack()[1]), "aarch64-unknown-linux-gnu", features)
-    assert "fmla\tv" in assembly and not any(name in assembly for name in ("expf", "sqrtf", "fmaf"))
+    assert "fmla\tv" in assembly and not any(name in assembly for name in ("expf", "logf", "sinf", "sqrtf", "fmaf"))
 
 
 # nodes
@@ -158,6 +194,7 @@ def test_nodes_over_the_last_dimension(shape: tuple[int, ...]) -> None:
     agrees(single("LayerNormalization", x, [scale, bias], axis=-1), x)
     agrees(single("RMSNormalization", x, [scale], opset=23, epsilon=1e-3), x)
     agrees(single("Softmax", x), x)
+    agrees(single("LogSoftmax", x), x)
     agrees(single("LpNormalization", x), x)
 
 
@@ -167,8 +204,10 @@ def test_nodes_over_other_dimensions() -> None:
     agrees(single("LayerNormalization", x, [numbers(3, 4, 5, seed=1)], axis=1), x)
     for axis in range(4):
         agrees(single("Softmax", x, axis=axis), x)
+        agrees(single("LogSoftmax", x, axis=axis), x)
     agrees(single("LpNormalization", x, axis=1), x)
     agrees(single("Softmax", x, opset=11, axis=3), x)
+    agrees(single("LogSoftmax", x, opset=11, axis=3), x)
 
 
 def test_norms_of_nothing_are_no_error() -> None:
@@ -206,6 +245,8 @@ def test_a_factor_before_softmax_is_taken_in() -> None:
         { c = Constant<value_float=0.125>() [m] m = Mul(x, c) [y] y = Softmax(m) }"""
     found = lower(model_of_text(text))
     assert isinstance(found, Lowered) and found.operations == [Softmax(("m", "y"), "x", "y", 0.125)]
+    logarithm = lower(model_of_text(text.replace("Softmax", "LogSoftmax")))
+    assert isinstance(logarithm, Lowered) and logarithm.operations == [Softmax(("m", "y"), "x", "y", 0.125, True)]
     assert kernels(text) == ["Softmax"]
     also = text.replace("y)", "y, float[2,5,40] m)", 1)
     assert kernels(also) == ["Pointwise", "Softmax"]
@@ -214,7 +255,8 @@ def test_a_factor_before_softmax_is_taken_in() -> None:
 def test_what_is_refused_says_why() -> None:
     x = numbers(2, 3, 4)
     assert "norm" in refusal(single("LpNormalization", x, p=1))
-    assert "several dimensions" in refusal(single("Softmax", x, opset=11, axis=1))
+    for kind in ("Softmax", "LogSoftmax"):
+        assert "several dimensions" in refusal(single(kind, x, opset=11, axis=1))
     node = single("LayerNormalization", x, [numbers(4)])
     node.graph.node[0].output.append("m")
     node.graph.output.append(helper.make_tensor_value_info("m", 1, [2, 3, 1]))

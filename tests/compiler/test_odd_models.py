@@ -18,6 +18,7 @@ from rooftune.execute.backends.onnxruntime import reference_candidate
 from rooftune.execute.worker import Worker
 from rooftune.graph.load import load_proto
 from rooftune.verdicts import Refusal
+from tests.compiler.running import TARGETS, program, run
 
 pytestmark = pytest.mark.skipif(host_target() is None, reason="no kernels for this processor")
 
@@ -200,3 +201,108 @@ def test_what_pads_and_cuts_is_right_or_left_to_others(mode: str, pads: tuple[in
     compiled.close()
     with Worker(reference_candidate(), path) as worker:
         np.testing.assert_array_equal(found, worker.run(feed)["y"])
+
+
+def test_names_that_the_compiler_would_invent(tmp_path: Path) -> None:
+    """Weights and maps of its own must not take the place of the model's."""
+    norm = {"scale": numbers(4, seed=1), "shift": numbers(4, seed=2), "mean": numbers(4, seed=3)}
+    weights = {
+        **norm,
+        "variance": np.abs(numbers(4, seed=4)) + 1,
+        "matrix": numbers(4, 3, seed=5),
+        "bn scale": numbers(4, 4, 1, 1, seed=6),
+        "bn shift": numbers(4, seed=7),
+        "mm weight": numbers(4, 4, 1, 1, seed=8),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "bn scale", "bn shift"], ["a"]),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "variance"], ["bn"]),
+        helper.make_node("MatMul", ["x", "matrix"], ["mm"]),
+        helper.make_node("Conv", ["x", "mm weight", "bn shift"], ["y"]),
+        helper.make_node("Relu", ["bn"], ["z"]),
+    ]
+    outputs = {"y": [2, 4, 5, 4], "z": [2, 4, 5, 4], "mm": [2, 4, 5, 3]}
+    agrees(model(nodes, {"x": [2, 4, 5, 4]}, outputs, weights), tmp_path)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_values_that_are_called_like_copies(first: bool, tmp_path: Path) -> None:
+    odd = ["x copy", "x copy 0", "x copy 1"]
+    relus = [helper.make_node("Relu", ["x"], [name]) for name in odd]
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2]),
+        helper.make_node("Conv", ["t", "w"], ["y"]),
+    ]
+    pools = [helper.make_node("MaxPool", [name], [f"p{i}"], kernel_shape=[2, 2]) for i, name in enumerate(odd)]
+    outputs = {"y": [1, 4, 6, 5], **{f"p{i}": [1, 4, 4, 5] for i in range(3)}}
+    order = [*relus, *nodes, *pools] if first else [*nodes, *relus, *pools]
+    agrees(model(order, {"x": [1, 4, 5, 6]}, outputs, {"w": numbers(4, 4, 1, 1)}), tmp_path)
+
+
+def as_elsewhere(proto: onnx.ModelProto, folder: Path) -> None:
+    """Whatever runs the model, sizes and numbers are those of ONNX Runtime."""
+    path = folder / "model.onnx"
+    onnx.save(proto, path)
+    compiled = BACKEND.load(path, Candidate("native", {"winograd": True}, 1))
+    feed = {name: numbers(*spec.shape, seed=7) for name, spec in compiled.inputs.items()}
+    found = compiled.run(feed)
+    compiled.close()
+    with Worker(reference_candidate(), path) as worker:
+        for name, expected in worker.run(feed).items():
+            assert found[name].shape == expected.shape
+            np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "scale"), [(10, 0.7), (20, 0.6), (30, 0.1), (9, 1.2), (7, 1.4), (10, 1.1), (6, 2.0)])
+def test_sizes_that_are_rounded_otherwise_in_fp32(size: int, scale: float, tmp_path: Path) -> None:
+    """0.7 in fp32 is a little less than seven tenths: ONNX infers six of ten, engines make seven."""
+    nodes = [
+        helper.make_node("Resize", ["x", "", "s"], ["a"], mode="nearest"),
+        helper.make_node("Relu", ["a"], ["y"]),
+    ]
+    proto = model(nodes, {"x": [1, 4, 4, size]}, {}, {"s": np.float32([1, 1, 1, scale])})
+    proto.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+    as_elsewhere(proto, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+def test_same_pools_whose_steps_are_longer_than_their_windows_are_refused(kind: str) -> None:
+    """Their padding would be negative: ONNX takes it for none, ONNX Runtime for a mistake."""
+    pool = helper.make_node(kind, ["x"], ["y"], kernel_shape=[1, 2], strides=[3, 3], auto_pad="SAME_UPPER")
+    found = lower(load_proto(model([pool], {"x": [1, 4, 8, 10]}, {"y": [1, 4, 3, 4]}, {})))
+    assert isinstance(found, Refusal) and "steps" in str(found)
+
+
+def test_an_input_that_is_an_output_too_keeps_its_size(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    agrees(model(nodes, {"x": [1, 4, 5, 5]}, {"x": [1, 4, 5, 5], "y": [1, 4, 5, 5]}, {}), tmp_path)
+
+
+@pytest.mark.parametrize("opset", [18, 21])
+def test_group_normalization_that_nothing_is_declared_of(opset: int, tmp_path: Path) -> None:
+    """onnx infers nothing for it, neither size nor type."""
+    count = 6 if opset == 21 else 3
+    nodes = [
+        helper.make_node("GroupNormalization", ["x", "s", "b"], ["m"], num_groups=3),
+        helper.make_node("Relu", ["m"], ["y"]),
+    ]
+    weights = {"s": numbers(count, seed=1), "b": numbers(count, seed=2)}
+    proto = model(nodes, {"x": [2, 6, 5, 7]}, {"y": [2, 6, 5, 7]}, weights)
+    proto.opset_import[0].version, proto.ir_version = opset, 10
+    agrees(proto, tmp_path)
+
+
+def test_parts_that_nobody_wants_have_sizes_all_the_same() -> None:
+    node = helper.make_node("Split", ["x", "sizes"], ["", "y"], axis=1)
+    proto = model([node], {"x": [1, 6, 3, 3]}, {"y": [1, 4, 3, 3]}, {"sizes": np.int64([2, 4])})
+    x = numbers(1, 6, 3, 3)
+    found = lower(load_proto(proto))
+    assert not isinstance(found, Refusal)
+    np.testing.assert_array_equal(run(program(found, TARGETS[min(TARGETS)]), {"x": x}), x[:, 2:])
+
+
+def test_a_model_in_memory_stays_as_it_is() -> None:
+    proto = model([helper.make_node("Relu", ["x"], ["y"])], {"x": [1, 4]}, {"y": [1, 4]}, {})
+    before = proto.SerializeToString(deterministic=True)
+    load_proto(proto)
+    assert proto.SerializeToString(deterministic=True) == before

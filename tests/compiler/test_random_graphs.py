@@ -27,7 +27,9 @@ pytestmark = pytest.mark.skipif(host_target() is None, reason="no kernels for th
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-STEPS = "reshape transpose slice gather concat add constant matmul weights function gate expand".split()
+STEPS = (
+    "reshape transpose slice gather concat add constant matmul weights function gate expand several where slopes shares"
+).split()
 
 
 class Drawn:
@@ -97,6 +99,27 @@ class Drawn:
             both = [x, self.floats(*sizes)]
             kind = str(self.draw(["Add", "Mul", "Sub", "Max"]))
             self.node(kind, both if self.data.draw(st.booleans()) else both[::-1], dims)
+        elif kind == "several":
+            wide = [n for n, s in self.sizes.items() if self.together(s, dims) is not None]
+            values = [x, *(str(self.draw(wide)) for _ in range(self.data.draw(st.integers(0, 2))))]
+            whole: tuple[int, ...] | None = dims
+            for name in values:
+                whole = None if whole is None else self.together(self.sizes[name], whole)
+            if whole is not None and math.prod(whole) < 5000:
+                self.node(str(self.draw(["Sum", "Mean", "Max", "Min"])), values, whole)
+        elif kind == "where" and dims:
+            sizes = [s if self.data.draw(st.booleans()) else 1 for s in dims]
+            sizes = sizes[self.data.draw(st.integers(0, len(sizes))) :]
+            condition = self.weight(np.random.default_rng(len(self.weights)).random(sizes) < 0.5)
+            alike = [n for n, s in self.sizes.items() if s == dims]
+            both = [x, str(self.draw([*alike, self.floats(1)]))]
+            self.node("Where", [condition, *(both if self.data.draw(st.booleans()) else both[::-1])], dims)
+        elif kind == "slopes" and dims:
+            sizes = [s if self.data.draw(st.booleans()) else 1 for s in dims]
+            self.node("PRelu", [x, self.floats(*sizes)], dims)
+        elif kind == "shares" and dims:
+            axis = self.data.draw(st.integers(0, len(dims) - 1))
+            self.node(str(self.draw(["Softmax", "LogSoftmax"])), [x], dims, axis=axis)
         elif kind == "function":
             self.node(str(self.draw(["Relu", "Sigmoid", "Tanh", "Neg"])), [x], dims)
         elif kind == "gate":
@@ -115,6 +138,14 @@ class Drawn:
         elif kind == "weights" and len(dims) > 1:
             out = self.data.draw(st.integers(1, 20))
             self.node("MatMul", [x, self.floats(dims[-1], out)], [*dims[:-1], out])
+
+    @staticmethod
+    def together(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
+        """What two sizes are spread to; None where they do not go together."""
+        try:
+            return np.broadcast_shapes(one, other)
+        except ValueError:
+            return None
 
     def divided(self, count: int) -> list[int]:
         sizes = []

@@ -300,10 +300,10 @@ def test_outputs_that_nobody_computes(tmp_path: Path) -> None:
 
 def test_inputs_that_nobody_reads_are_asked_for_all_the_same(tmp_path: Path) -> None:
     path = written(
-        "(float[1,4,6,6] x, int64[2] idle) => (float[1,4,6,6] y) <float[4,4,1,1] w> { y = Conv(x, w) }", tmp_path
+        "(float[1,4,6,6] x, double[2] idle) => (float[1,4,6,6] y) <float[4,4,1,1] w> { y = Conv(x, w) }", tmp_path
     )
     model = in_stages(path)
-    assert list(model.inputs) == ["x", "idle"] and model.inputs["idle"].dtype == "int64"
+    assert list(model.inputs) == ["x", "idle"] and model.inputs["idle"].dtype == "float64"
     assert [one.stage.native for one in model.stages] == [True] and model.shares.nodes == 1.0
     feed = random_inputs(model.inputs)
     agree(model.run(feed), expected_of(path, feed))

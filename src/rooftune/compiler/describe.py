@@ -7,19 +7,21 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from rooftune.compiler.lowering import Lowered
-from rooftune.compiler.operations import Activation, Operation, Route, Stack
+from rooftune.compiler.operations import Activation, Integers, Operation, Route, Stack
 from rooftune.compiler.program import Program
 from rooftune.compiler.views import Factor, View
 
 __all__ = ["layout_lines", "lowered_lines", "schedule_lines", "step_facts"]
 
 _AXES = ("image", "channel", "row", "column")
+_COMPARISONS = ("eq", "sge", "sgt", "sle", "slt")
 
 
 def lowered_lines(lowered: Lowered) -> Iterator[str]:
     """One line per operation: `y = convolution(x, residual=r) 3×3, strides 1×1, ... relu`."""
     for name in lowered.inputs:
-        yield f"input {name}: {_sizes(lowered.dims[name])}"
+        kind = lowered.integers.get(name, "")
+        yield f"input {name}: {_sizes(lowered.dims[name])}{f' {kind}' if kind else ''}"
     for op in lowered.operations:
         yield f"{op.y}: {_sizes(lowered.shapes[op.y])} = {_said(op)}"
     for name in lowered.outputs:
@@ -63,7 +65,7 @@ def _said(op: Operation) -> str:
     words = [f"{type(op).__name__.lower()}({', '.join(op.reads)})"]
     for field in fields(op):
         value = getattr(op, field.name)
-        if field.name in ("nodes", "x", "y", "other", "residual", "activation") or value in ("", False):
+        if field.name in ("nodes", "x", "y", "other", "residual", "activation") or value in ("", False, None):
             continue
         if isinstance(op, Route) and field.name == "plan":
             words += [_run(op, *run) for run in _runs(op.plan)]
@@ -76,12 +78,22 @@ def _said(op: Operation) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, Integers):
+        return _integers(value)
     if isinstance(value, View):
         dims = " ".join(_factors(dim) or "1" for dim in value.dims)
         return f"{value.held}[{dims}{f' from {_sizes(value.start)}' if any(value.start) else ''}]"
     if isinstance(value, tuple) and any(isinstance(v, tuple) for v in value):
         return " ".join(_factors(v) or "1" for v in value)
     return "×".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _integers(value: Integers) -> str:
+    """`ids[2/8 4/1 from 3] int64, slt 5`: two steps of eight elements, four of one, from the fourth on."""
+    dims = " ".join("+".join(f"{f.size}/{f.step}" for f in dim) or "1" for dim in value.view.dims)
+    start = f" from {value.view.start[0]}" if value.view.start[0] else ""
+    done = "".join(f", {kind}{f' {number}' if kind in _COMPARISONS else ''}" for kind, number in value.steps)
+    return f"{value.view.held}[{dims}{start}] {value.dtype}{done}"
 
 
 def _factors(dim: tuple[Factor, ...]) -> str:

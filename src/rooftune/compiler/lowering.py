@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from rooftune.compiler.operations import Floats, Operation, Rearrange, Route
+from rooftune.compiler.operations import Floats, Integers, Operation, Rearrange, Route
 from rooftune.compiler.views import (
     CHANNEL,
     COLUMN,
@@ -26,11 +26,12 @@ from rooftune.compiler.views import (
     whole_view,
 )
 from rooftune.graph.constants import constant_tensor, is_constant
+from rooftune.graph.model import Model
 from rooftune.graph.types import value_type
 from rooftune.ops import TensorType
 from rooftune.verdicts import Refusal
 
-__all__ = ["Lowered", "Lowering", "Plan", "Shape", "static_dims"]
+__all__ = ["INTEGERS", "Lowered", "Lowering", "Pieces", "Plan", "Shape", "pieces_of", "static_dims"]
 
 Pieces = tuple[tuple[Factor, ...], ...]
 """For every axis of a map what its index is made of, in another map."""
@@ -46,6 +47,7 @@ class Lowered:
     shapes            of every value that is held as a map
     inputs            names; `found` says how inputs and outputs lie in their maps, `dims` what the model declares
     outputs           names
+    integers          element types of the inputs that are read as they are given, by name: there are no maps of these
     constants         tensors that operations name
     fixed             values that are known ahead, as [image, channel, row, column]
     nodes             how many nodes of the graph are in it
@@ -56,6 +58,7 @@ class Lowered:
     dims: dict[str, tuple[int, ...]] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    integers: dict[str, str] = field(default_factory=dict)
     found: dict[str, View] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
     fixed: dict[str, Floats] = field(default_factory=dict)
@@ -79,25 +82,42 @@ class Plan:
 class Lowering:
     """The operations of a model so far.
 
-    views  how values of the graph lie in values of the program
-    plans  values of the graph whose channels are those of several values: put together when somebody reads them
-    made   where the operation stands that makes a value
-    gates  sigmoids that are computed by whoever multiplies with them, by their value
+    views     how values of the graph lie in values of the program
+    plans     values of the graph whose channels are those of several values: put together when somebody reads them
+    integers  values of the graph that are read in the array of an input
+    made      where the operation stands that makes a value
+    gates     sigmoids that are computed by whoever multiplies with them, by their value
+    truths    values made of integers for several readers, by what they are made of
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: Model) -> None:
         self.lowered = Lowered()
         self.views: dict[str, View] = {}
         self.plans: dict[str, Plan] = {}
+        self.integers: dict[str, Integers] = {}
         self.made: dict[str, int] = {}
         self.gates: dict[str, str] = {}
+        self.truths: dict[Integers, ir.Value] = {}
+        graph = model.ir.graph
+        made = (value for node in graph for value in node.outputs)
+        self._names = {value.name for value in (*graph.inputs, *graph.initializers.values(), *made)}
         self._copies: dict[tuple[View, Shape, Pieces], str] = {}
+
+    def fresh(self, name: str) -> str:
+        """A name that nothing has yet: this one, or one like it."""
+        found, number = name, 1
+        while found in self._names:
+            found, number = f"{name} {number}", number + 1
+        self._names.add(found)
+        return found
 
     def input(self, value: ir.Value) -> Refusal | None:
         """Let the program be given a value."""
         name, dims = value.name or "", static_dims(value)
-        if dims is None or value.dtype != ir.DataType.FLOAT or 0 in dims:
-            return Refusal(f"the input {name} is no fp32 tensor of known size", name)
+        if dims is None or value.dtype not in (ir.DataType.FLOAT, *INTEGERS) or 0 in dims:
+            return Refusal(f"the input {name} is no tensor of known size of fp32 numbers or integers", name)
+        if value.dtype in INTEGERS:
+            return self._input_of_integers(value, name, dims)
         # three dimensions are rows of tokens, or channels of a signal if a convolution reads them
         signal = len(dims) == 3 and any(n.op_type in _SIGNALS for n, _ in value.uses())
         axes = (IMAGE, CHANNEL, COLUMN) if signal else default_axes(len(dims))
@@ -105,6 +125,27 @@ class Lowering:
         self.lowered.dims[name] = dims
         self.hold(value, name, axes)
         self.lowered.found[name] = self.views[name]
+        return None
+
+    def _input_of_integers(self, value: ir.Value, name: str, dims: tuple[int, ...]) -> Refusal | None:
+        """Let the program read an array of integers where the caller has it."""
+        view, _ = whole_view(name, dims, (IMAGE,) * len(dims))
+        refused = self.read(value, Integers(INTEGERS[value.dtype], view))
+        if refused is None:
+            self.lowered.inputs.append(name)
+            self.lowered.dims[name] = dims
+            self.lowered.integers[name] = INTEGERS[value.dtype]
+        return refused
+
+    def read(self, value: ir.Value, integers: Integers) -> Refusal | None:
+        """Let a value be read in the array of an input, unless it tells others what they must know beforehand."""
+        for node, place in value.uses():
+            first = node.inputs[0]
+            asks = place > 0 and first is not None and first.dtype == ir.DataType.FLOAT and node.op_type != "Gather"
+            if asks:
+                why = f"the input {value.name} says how {node.op_type} {node.name} works, which must be known"
+                return Refusal(why, value.name or "")
+        self.integers[value.name or ""] = integers
         return None
 
     def output(self, value: ir.Value) -> Refusal | None:
@@ -158,7 +199,7 @@ class Lowering:
         if value is not None and name in self.plans:
             self._put_together(value, self.plans.pop(name))
         if value is not None and name not in self.views and is_constant(value) and not value.is_graph_input():
-            self._fix(value)
+            self._fix_constant(value)
         return self.views.get(name)
 
     def whole(self, value: ir.Value | None) -> View | None:
@@ -213,23 +254,25 @@ class Lowering:
 
     def _copied(self, view: View, wanted: View, shape: Shape | None = None) -> str | None:
         """A new map that holds a view in another order; None where there is no loop for it."""
-        pieces = _pieces(view, wanted)
-        if pieces is None or sum(map(len, pieces)) > _MOST_FACTORS:
+        pieces = pieces_of(view, wanted)
+        if pieces is None:
             return None
         shape = self.lowered.shapes[wanted.held] if shape is None else shape
         key = (view, shape, pieces)
         if key in self._copies:
             return self._copies[key]
-        name = f"{view.held} copy {len(self._copies)}"
+        name = self.fresh(f"{view.held} copy")
         self._copies[key] = name
         self.lowered.shapes[name] = shape
         self._append(Rearrange((), view.held, name, pieces, view.start, view.scale))
         return name
 
-    def _fix(self, value: ir.Value) -> None:
-        if value.dtype != ir.DataType.FLOAT or math.prod(static_dims(value) or (0,)) == 0:
-            return
-        numbers = np.asarray(constant_tensor(value).numpy())
+    def _fix_constant(self, value: ir.Value) -> None:
+        if value.dtype == ir.DataType.FLOAT and math.prod(static_dims(value) or (0,)) > 0:
+            self.fix(value, np.asarray(constant_tensor(value).numpy()))
+
+    def fix(self, value: ir.Value, numbers: Floats) -> None:
+        """A value is known ahead: its map lies among the weights."""
         view, shape = whole_view(value.name or "", numbers.shape, axes := default_axes(numbers.ndim))
         order = sorted(range(numbers.ndim), key=lambda d: axes[d])
         self.lowered.fixed[view.held] = numbers.transpose(order).reshape(shape)
@@ -292,7 +335,13 @@ class Lowering:
         self.lowered.operations[place] = new
         self.made[new.y] = place
         self.lowered.shapes[new.y] = self.lowered.shapes.pop(old.y)
-        self.views[value.name or ""] = replace(self.views[old.y], held=new.y)
+        self.views[value.name or ""] = replace(self.views.pop(old.y), held=new.y)
+
+    def invent(self, name: str, numbers: Floats) -> str:
+        """The name of a weight that is in no model: like this one."""
+        found = self.fresh(name)
+        self.lowered.constants[found] = ir.Tensor(np.ascontiguousarray(numbers, np.float32))
+        return found
 
     def constant(self, value: ir.Value | None) -> str:
         """The name of a weight; "" for one that is absent."""
@@ -303,10 +352,18 @@ class Lowering:
 
 
 _SIGNALS = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"})
+INTEGERS: Mapping[ir.DataType | None, str] = {
+    ir.DataType.BOOL: "bool",
+    ir.DataType.INT32: "int32",
+    ir.DataType.INT64: "int64",
+    ir.DataType.UINT8: "uint8",
+}
+"""Element types of inputs that are read as they are given."""
 
 
-def _pieces(view: View, wanted: View) -> Pieces | None:
-    """For every axis of the wanted map the factors of the view that it runs through, the slowest first."""
+def pieces_of(view: View, wanted: View) -> Pieces | None:
+    """For every axis of the wanted map the factors of the view that it runs through, the slowest first; None where
+    there are no loops for it, or too many."""
     axes: list[list[tuple[int, tuple[Factor, ...]]]] = [[], [], [], []]
     for have, want in zip(view.dims, wanted.dims, strict=True):
         split = reshaped(View("", (have,)), [f.size for f in want])
@@ -314,7 +371,8 @@ def _pieces(view: View, wanted: View) -> Pieces | None:
             return None
         for factor, parts in zip(want, split.dims, strict=True):
             axes[factor.axis].append((factor.step, parts))
-    return tuple(joined([f for _, parts in sorted(axis, key=lambda a: -a[0]) for f in parts]) for axis in axes)
+    found = tuple(joined([f for _, parts in sorted(axis, key=lambda a: -a[0]) for f in parts]) for axis in axes)
+    return None if sum(map(len, found)) > _MOST_FACTORS else found
 
 
 def static_dims(value: ir.Value | None) -> tuple[int, ...] | None:

@@ -20,6 +20,10 @@ def architecture() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
 
 
+_KEPT = 16
+"""Texts whose code is kept when nobody uses it any more: choosing between programs comes back to one of the last."""
+
+
 @cache
 def host_features() -> frozenset[str]:
     """LLVM features that this processor has and its operating system has switched on."""
@@ -58,7 +62,7 @@ class Code:
         return ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_KEPT)
 def compile_code(text: str, features: tuple[str, ...] = ()) -> Code:
     """Compile LLVM text for this processor, using no feature but the named ones and the architecture's own.
 

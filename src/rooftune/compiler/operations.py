@@ -11,9 +11,13 @@ from rooftune.compiler.views import Factor, View
 
 __all__ = [
     "Activation",
+    "Convert",
     "Convolution",
     "Dense",
+    "Embedding",
     "Floats",
+    "Integers",
+    "LocalResponse",
     "Normalization",
     "Operation",
     "Pad",
@@ -103,10 +107,16 @@ class Pool(Operation):
 
 @dataclass(frozen=True)
 class Pointwise(Operation):
-    """Every number times one per channel, plus one per channel, and then `kind` (`add`, `mul`) with another value.
+    """Every number times one per channel, plus one per channel, and then `kind` with another value.
 
+    kind          `add`, `mul`, ...; `prelu`: times the other where it is negative; `where`: the other where the
+                  condition is 0
     scale, shift  names of constants, or ""
-    other         a value of the same shape, or one of one pixel that is spread over all (`spread`), or ""
+    other         a value of the same shape, or a smaller one that is repeated (`spread`), or ""
+    condition     a value, as `other` is, or ""
+
+    A value is repeated over channels, rows or columns where it has one of them, and over images where their number is
+    a multiple of its own.
     """
 
     kind: str = ""
@@ -115,10 +125,11 @@ class Pointwise(Operation):
     scale: str = ""
     shift: str = ""
     activation: Activation = Activation()
+    condition: str = ""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (self.x, self.other) if self.other else (self.x,)
+        return tuple(name for name in (self.x, self.other, self.condition) if name)
 
 
 @dataclass(frozen=True)
@@ -169,9 +180,25 @@ class Normalization(Operation):
 
 @dataclass(frozen=True)
 class Softmax(Operation):
-    """e to the power of `scale` times every number, over the sum of these over the channels of a pixel."""
+    """e to the power of `scale` times every number, over the sum of these over the channels of a pixel; or the
+    `logarithm` of that."""
 
     scale: float = 1.0
+    logarithm: bool = False
+
+
+@dataclass(frozen=True)
+class LocalResponse(Operation):
+    """Every number over the power `beta` of a sum: `bias`, plus `factor` times the squares of neighbouring channels.
+
+    before, after  how many neighbours there are on both sides, where the channels do not end
+    """
+
+    before: int
+    after: int
+    factor: float
+    beta: float
+    bias: float
 
 
 @dataclass(frozen=True)
@@ -246,3 +273,46 @@ class Product(Operation):
     @property
     def reads(self) -> tuple[str, ...]:
         return (self.first.held, self.second.held)
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Whole numbers of an input, or truths, read from the caller's array, of which there is no map.
+
+    dtype  of that array: `int64`, `int32`, `uint8` or `bool`
+    view   of its elements in their order, counted along the first axis of a map; `held` names the input
+    steps  what is done to every one of them, in order: ("int32", 0) casts, ("not", 0) negates a truth, ("slt", 3) asks
+           whether it is less than 3, as `eq`, `sle`, `sgt` and `sge` do
+    """
+
+    dtype: str
+    view: View
+    steps: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Embedding(Operation):
+    """Rows of a table, selected by integers; those below 0 count from its end. What a row holds are the channels.
+
+    table    name of a constant of shape [rows, channels]
+    indices  elements of the input `x`
+    pieces   for images, channels (none), rows and columns of the result: the steps through the indices
+    """
+
+    table: str
+    rows: int
+    indices: Integers
+    pieces: tuple[tuple[Factor, ...], ...]
+
+
+@dataclass(frozen=True)
+class Convert(Operation):
+    """Integers of the input `x` as a map of fp32 numbers.
+
+    pieces    for images, channels, rows and columns of the result: the steps through the integers
+    branches  the numbers that a truth and an untruth stand for; None for the integers themselves
+    """
+
+    integers: Integers
+    pieces: tuple[tuple[Factor, ...], ...]
+    branches: tuple[float, float] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -18,11 +18,11 @@ from rooftune.compiler.kernels.kernel import kernel_of
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.memory import place_values
-from rooftune.compiler.operations import Convolution, Floats, Operation, Pointwise
+from rooftune.compiler.operations import Convolution, Embedding, Floats, Integers, Operation, Pointwise
 from rooftune.compiler.target import Target
 from rooftune.compiler.threads import ARGUMENTS, synchronisation
 
-__all__ = ["Choose", "Program", "Step", "build"]
+__all__ = ["Choose", "Program", "Selection", "Step", "build"]
 
 _FILLED = 1.03
 """What other weights grow to at most, where the last vector is filled up."""
@@ -65,12 +65,22 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Integers of an input that select one of so many rows: who runs the program lets none through that does not."""
+
+    indices: Integers
+    rows: int
+
+
+@dataclass(frozen=True)
 class Program:
     """Everything that is known before the code is compiled.
 
     places         bytes from the start of the arena, by value; `arena` its size, scratch memory included
     weights        what is packed, by name, made when it is asked for; `weight_places` floats from the start
     inputs, outputs  names in the order of the pointers, `dims` their shapes
+    integers       element types of the inputs that are no fp32 numbers, by name
+    selections     what the program counts on not to be outside
     """
 
     target: Target
@@ -82,6 +92,12 @@ class Program:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     dims: Mapping[str, tuple[int, ...]]
+    integers: Mapping[str, str] = field(default_factory=dict)
+    selections: tuple[Selection, ...] = ()
+
+    def dtype(self, name: str) -> str:
+        """The element type of an input or output."""
+        return self.integers.get(name, "float32")
 
     @property
     def phases(self) -> tuple[tuple[Step, Phase], ...]:
@@ -194,6 +210,8 @@ def build(
     made: dict[str, int] = {}
     weights: dict[str, Callable[[], Floats]] = {}
     for number, name in enumerate(lowered.inputs):
+        if name in lowered.integers:
+            continue
         steps += _clear(name, maps, target, f"clear_input{number}")
         phases = emit_pack(f"pack{number}", name, lowered.found[name], maps[name], target)
         steps.append(Step((), "pack", tuple(phases)))
@@ -225,6 +243,8 @@ def build(
         tuple(lowered.inputs),
         tuple(lowered.outputs),
         dict(lowered.dims),
+        dict(lowered.integers),
+        tuple(Selection(op.indices, op.rows) for op in lowered.operations if isinstance(op, Embedding)),
     )
 
 
@@ -258,6 +278,8 @@ def _with_halos(lowered: Lowered, maps: Mapping[str, Map], chosen: Mapping[str, 
             halo = chosen[op.y].halo(op, maps[op.x], maps[op.y])
         else:
             halo = kernel_of(op).halo(op, maps)
+        if op.x not in wanted:
+            continue  # the array of an input
         old = wanted[op.x]
         wanted[op.x] = (max(old[0], halo[0]), max(old[1], halo[1]), max(old[2], halo[2]), max(old[3], halo[3]))
     return {name: m.with_halo(wanted[name]) for name, m in maps.items()}
@@ -308,7 +330,9 @@ def _weights(
             made.update(make())
         return made.pop(what)
 
-    return {f"{op.y}.{what}": partial(part, what) for what in parts}
+    # a table that several nodes select from is kept once
+    owner = op.table if isinstance(op, Embedding) else op.y
+    return {f"{owner}.{what}": partial(part, what) for what in parts}
 
 
 def _held(numbers: Floats, one: Map) -> Floats:

@@ -10,8 +10,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rooftune.compiler.lower import lower, refusals
-from rooftune.compiler.lower.pooling import leaves_windows_out
-from rooftune.compiler.lowering import Lowered
+from rooftune.compiler.lower.disputed import is_disputed
+from rooftune.compiler.lowering import INTEGERS, Lowered
 from rooftune.compiler.partition import Cut, Partition, Prices, Stage, Task, partition
 from rooftune.compiler.target import host_target
 from rooftune.execute.constants import evaluate_constants
@@ -138,9 +138,11 @@ def divide(model: Model, threads: int = 1, *, give_back: bool = True) -> Divided
     value whose type nobody knows.
     """
     rewritten, origins = rewritten_model(model)
-    smaller = next((node for node in rewritten.nodes if leaves_windows_out(node)), None)
-    if smaller is not None:
-        raise ValueError(f"the result of {smaller.op_type} {smaller.name} is smaller than its inferred size")
+    disputed = next((node for node in rewritten.nodes if is_disputed(node)), None)
+    if disputed is not None:
+        raise ValueError(
+            f"engines make the result of {disputed.op_type} {disputed.name} of another size than ONNX does"
+        )
     whole = lower(rewritten)
     tasks = tasks_of(rewritten, ())
     if isinstance(whole, Lowered):
@@ -199,16 +201,22 @@ def _prices(model: Model, values: Mapping[str, ir.Value], threads: int) -> Price
 
 
 def _blamed(refusal: Refusal, model: Model, stage: Stage) -> Collection[str]:
-    """The nodes of a stage that a refusal is about: the one it names, or those around the value it names."""
-    graph = model.ir.graph
+    """The nodes of a stage that a refusal is about: the one it names, or who makes the value it names, or those that
+    read it. With what makes integers go those that make integers for it: nothing of that can be handed out."""
     if refusal.at in stage.nodes:
         return [refusal.at]
-    around = [
-        node.name or ""
-        for node in graph
-        if any(v is not None and v.name == refusal.at for v in (*node.inputs, *node.outputs))
-    ]
-    return [name for name in around if name in stage.nodes] or stage.nodes
+    nodes = list(model.ir.graph)
+    makers = {value.name: node for node in nodes for value in node.outputs}
+    found: list[str] = []
+    left: list[str | None] = [refusal.at]
+    while left:
+        maker = makers.get(left.pop())
+        if maker is None or maker.name not in stage.nodes or maker.name in found:
+            continue
+        found.append(maker.name)
+        left += [v.name for v in maker.inputs if v is not None and v.dtype in INTEGERS]
+    readers = [node.name or "" for node in nodes if any(v is not None and v.name == refusal.at for v in node.inputs)]
+    return found or [name for name in readers if name in stage.nodes] or stage.nodes
 
 
 def _loss_text(seconds: float) -> str:

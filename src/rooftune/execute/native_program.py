@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftune.compiler.machine_code import compile_code
-from rooftune.compiler.program import Program
+from rooftune.compiler.program import Program, Selection
 from rooftune.compiler.threads import ARGUMENTS, CONTROL_BYTES, FIELDS
 from rooftune.execute.placement import choose_cpus, sibling_groups, usable_cpus
 
@@ -73,21 +73,32 @@ class NativeProgram:
                     os.sched_setaffinity(0, {cpus[number]})
             worker(address, number, 0)
 
-        # daemons: a forgotten program must not keep the interpreter from ending
-        self._workers = [
-            threading.Thread(target=work, args=(number,), name=f"rooftune-{number}", daemon=True)
-            for number in range(1, threads)
-        ]
-        for one in self._workers:
-            one.start()
+        self._process, self._workers = os.getpid(), list[threading.Thread]()
         # what the threads still use outlives a program that nobody closed
         held = (self._code, self._control, self._arena, self._weights, self._stamps)
         self._end = weakref.finalize(self, _end, self._call, self._control, self._workers, held)
+        for number in range(1, threads):
+            # daemons: a forgotten program must not keep the interpreter from ending
+            one = threading.Thread(target=work, args=(number,), name=f"rooftune-{number}", daemon=True)
+            try:
+                one.start()
+            except RuntimeError:
+                self._end()
+                raise
+            self._workers.append(one)
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        """Outputs by name; inputs are fp32 arrays of the shapes the program was built for."""
+        """Outputs by name; inputs are arrays of the types and shapes the program was built for.
+
+        Raises ValueError where an integer selects a row that a table does not have; RuntimeError for a program that is
+        closed, or whose threads are in the process that this one was forked from.
+        """
         program = self.program
-        given = [np.ascontiguousarray(arrays[name], np.float32) for name in program.inputs]
+        if self._process != os.getpid() and self.threads > 1:
+            raise RuntimeError("the model was loaded before this process was forked, and its threads stayed behind")
+        given = {name: np.ascontiguousarray(arrays[name], program.dtype(name)) for name in program.inputs}
+        for selection in program.selections:
+            _require_rows(selection, given[selection.indices.view.held])
         made = {name: np.empty(program.dims[name], np.float32) for name in program.outputs}
         with self._lock:
             if self._control.size == 0:
@@ -96,7 +107,7 @@ class NativeProgram:
                 self._turn = (self._turn + 1) % self._copies
                 place = FIELDS["arguments"] + 8 * ARGUMENTS.index("weights")
                 self._word(place, self._weights.ctypes.data + self._turn * self._apart)
-            for place, array in enumerate(given):
+            for place, array in enumerate(given.values()):
                 self._inputs[place] = array.ctypes.data
             for place, array in enumerate(made.values()):
                 self._outputs[place] = array.ctypes.data
@@ -129,6 +140,25 @@ class NativeProgram:
 
     def _word(self, place: int, value: int) -> None:
         self._control[place : place + 8].view(np.uint64)[0] = value
+
+
+def _require_rows(selection: Selection, array: NDArray[Any]) -> None:
+    """Raise ValueError where integers select rows that a table does not have."""
+    view, rows = selection.indices.view, selection.rows
+    factors = [f for dim in view.dims for f in dim if f.step]
+    size = array.itemsize
+    read: NDArray[Any] = np.ndarray(
+        [f.size for f in factors], array.dtype, array, view.start[0] * size, [f.step * size for f in factors]
+    )
+    for kind, _ in selection.indices.steps:
+        read = read.astype(kind)
+    least, most = int(read.min()), int(read.max())
+    if least < -rows or most >= rows:
+        found = least if least < -rows else most
+        raise ValueError(
+            f"input {view.held} holds {found}, which selects no row of a table of {rows}: "
+            f"integers from {-rows} to {rows - 1} do"
+        )
 
 
 def _end(call: Any, control: NDArray[np.uint8], workers: Sequence[threading.Thread], held: Any) -> None:

@@ -134,7 +134,7 @@ def _whole_key(lowered: Lowered, target: Target, tuner: Tuner, winograd: bool) -
     for op in lowered.operations:
         places = [numbers.setdefault(name, len(numbers)) for name in (*op.reads, op.y)]
         parts.append([type(op).__name__, places, tuner.shape(op) if isinstance(op, Convolution) else None])
-    sizes = [lowered.shapes[name] for name in numbers]
+    sizes = [lowered.dims[name] if name in lowered.integers else lowered.shapes[name] for name in numbers]
     told = json.dumps([tuner.machine, target.threads, target.isa, COMPILER, winograd, parts, sizes])
     return "whole " + hashlib.sha256(told.encode()).hexdigest()
 
@@ -145,7 +145,7 @@ def _step_seconds(first: Program, second: Program, target: Target) -> tuple[list
     try:
         loaded += [NativeProgram(program) for program in (first, second)]
         random = np.random.default_rng(0)
-        feed = {name: random.standard_normal(first.dims[name], dtype=np.float32) for name in first.inputs}
+        feed = _feed(first, random)
         rounds: tuple[list[list[float]], list[list[float]]] = ([], [])
         for turn in range(_ROUNDS + 2):
             for native, kept in zip(loaded, rounds, strict=True):
@@ -158,6 +158,16 @@ def _step_seconds(first: Program, second: Program, target: Target) -> tuple[list
     finally:
         for native in loaded:
             native.close()
+
+
+def _feed(program: Program, random: np.random.Generator) -> dict[str, Any]:
+    """Random numbers for every input; where it takes integers zeros, which every table has a row for."""
+    return {
+        name: np.zeros(program.dims[name], program.dtype(name))
+        if name in program.integers
+        else random.standard_normal(program.dims[name], dtype=np.float32)
+        for name in program.inputs
+    }
 
 
 def _by_step(program: Program, rounds: Sequence[Sequence[float]]) -> list[float]:
@@ -177,7 +187,7 @@ def phase_seconds(programs: Sequence[Program], node: str, target: Target) -> lis
             copies = min(_MOST_COPIES, max(1, -(-3 * target.l3 // (2 * max(1, size)))))
             loaded.append(NativeProgram(program, copies=copies))
         random = np.random.default_rng(0)
-        feeds = [{name: random.standard_normal(p.dims[name], dtype=np.float32) for name in p.inputs} for p in programs]
+        feeds = [_feed(program, random) for program in programs]
         found: list[list[float]] = [[] for _ in programs]
         for _ in range(_ROUNDS + 1):
             for place, (native, feed) in enumerate(zip(loaded, feeds, strict=True)):

@@ -54,7 +54,13 @@ def load_proto(
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     batch: int | None = None,
 ) -> Model:
-    """Check, bind and infer a parsed model; `skeleton` says which of its tensors still lie in `file`."""
+    """Check, bind and infer a parsed model; `skeleton` says which of its tensors still lie in `file`.
+
+    A whole proto stays as it is; one read with a skeleton becomes part of the model.
+    """
+    if skeleton is None:
+        proto, given = onnx.ModelProto(), proto
+        proto.CopyFrom(given)
     try:
         return _build(proto, path, file, skeleton, shapes, batch)
     except (TypeError, AttributeError, UnicodeError) as why:

@@ -45,6 +45,14 @@ def _elementwise(node: ir.Node, shapes: Sequence[Dims], values: Sequence[Any]) -
     return [broadcast(shapes)] * len(node.outputs)
 
 
+def _as_first(node: ir.Node, shapes: Sequence[Dims], values: Sequence[Any]) -> Sequence[Dims]:
+    """What is like its first input, also in type: standard operators that onnx infers nothing of."""
+    first = node.inputs[0]
+    for output in node.outputs:
+        output.type = output.type or (None if first is None else first.type)
+    return [shapes[0]]
+
+
 def _windows(node: ir.Node, shapes: Sequence[Dims], values: Sequence[Any]) -> Sequence[Dims] | None:
     """Convolutions and pools: windows that slide over the spatial dimensions."""
     data = shapes[0]
@@ -335,8 +343,10 @@ RULES: dict[str, Rule] = {
     "DepthToSpace": _blocks,
     "Expand": _expand,
     "Flatten": _flatten,
+    "GroupNormalization": _as_first,
     "MatMul": _matmul,
     "MatMulInteger": _matmul,
+    "MeanVarianceNormalization": _as_first,
     "Pad": _pad,
     "QLinearMatMul": _matmul,
     "Range": _range,

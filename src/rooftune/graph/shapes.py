@@ -70,7 +70,7 @@ def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
 def set_declared_aside(model: onnx.ModelProto, inner: Sequence[onnx.GraphProto]) -> dict[str, onnx.TypeProto]:
     """Take the declared shapes of values that can be inferred out of the graph and its inner ones, by name.
 
-    Shapes of inputs stay, and those of values behind operators that nothing is known of.
+    Shapes of inputs stay, also where they are outputs, and those of values behind operators that nothing is known of.
     """
     imports = {o.domain for o in model.opset_import} - {"", "ai.onnx", "ai.onnx.ml"}
     declared: dict[str, onnx.TypeProto] = {}
@@ -82,8 +82,9 @@ def set_declared_aside(model: onnx.ModelProto, inner: Sequence[onnx.GraphProto])
             declared.setdefault(info.name, info.type)
         if foreign:
             graph.value_info.extend(info for info in aside.value_info if info.name in foreign)
+        given = {i.name for i in graph.input} | {i.name for i in graph.initializer}
         for info in graph.output:
-            if info.name not in foreign and info.type.HasField("tensor_type"):
+            if info.name not in foreign | given and info.type.HasField("tensor_type"):
                 declared[info.name] = _copy(info.type)
                 info.type.tensor_type.ClearField("shape")
     return declared

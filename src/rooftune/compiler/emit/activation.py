@@ -1,5 +1,5 @@
 """Activations in registers: what ONNX's functions of one number say, also for infinities; what is not a number stays
-so unless a comparison decides otherwise (`thresholdedrelu`)."""
+so unless a comparison decides otherwise (`shrink`, `thresholdedrelu`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rooftune.compiler.emit.function import Function, Value
 from rooftune.compiler.emit.mathematics import (
     choose,
     compare,
+    cosine,
     erf,
     exp2,
     expm1,
@@ -19,6 +20,7 @@ from rooftune.compiler.emit.mathematics import (
     logarithm,
     magnitude,
     rounded,
+    sine,
     tanh,
     with_sign,
 )
@@ -131,6 +133,23 @@ def _thresholded(code: Function, x: Value, how: Activation) -> Value:
     return choose(code, compare(code, "ogt", x, how.low), x, _constant(code, x, 0.0))
 
 
+def _shrink(code: Function, x: Value, how: Activation) -> Value:
+    nothing = _constant(code, x, 0.0)
+    above = choose(code, compare(code, "ogt", x, how.low), code.arithmetic("fsub", x, how.high), nothing)
+    return choose(code, compare(code, "olt", x, -how.low), code.arithmetic("fadd", x, how.high), above)
+
+
+def _whole_power(code: Function, x: Value, how: Activation) -> Value:
+    """By squares: x¹¹ is x⁸·x²·x."""
+    square, found, left = x, None, int(how.low)
+    while left:
+        if left % 2:
+            found = square if found is None else code.arithmetic("fmul", found, square)
+        left //= 2
+        square = code.arithmetic("fmul", square, square) if left else square
+    return _constant(code, x, 1.0) if found is None else found
+
+
 def _sign(code: Function, x: Value, how: Activation) -> Value:
     one = with_sign(code, _constant(code, x, 1.0), x)
     return choose(code, compare(code, "one", x, 0.0), one, x)
@@ -150,6 +169,7 @@ _FUNCTIONS: Mapping[str, Callable[[Function, Value, Activation], Value]] = {
     "ceil": lambda code, x, how: rounded(code, "ceil", x),
     "celu": _celu,
     "clip": _clip,
+    "cos": lambda code, x, how: cosine(code, x),
     "elu": _elu,
     "erf": lambda code, x, how: erf(code, x),
     "exp": lambda code, x, how: exponential(code, x),
@@ -162,23 +182,28 @@ _FUNCTIONS: Mapping[str, Callable[[Function, Value, Activation], Value]] = {
     "log": lambda code, x, how: logarithm(code, x),
     "mish": _mish,
     "neg": lambda code, x, how: code.emit(x.kind, f"fneg {x.kind} {x.name}"),
+    "power": _whole_power,
     "reciprocal": lambda code, x, how: code.arithmetic("fdiv", 1.0, x),
     "relu": lambda code, x, how: code.extreme("max", x, 0.0),
     "round": lambda code, x, how: rounded(code, "roundeven", x),
     "selu": _selu,
     "sigmoid": _sigmoid,
+    "shrink": _shrink,
     "sign": _sign,
     "silu": _silu,
+    "sin": lambda code, x, how: sine(code, x),
     "softplus": _softplus,
     "softsign": _softsign,
     "sqrt": _square_root,
     "tanh": lambda code, x, how: tanh(code, x),
     "thresholdedrelu": _thresholded,
+    "times": lambda code, x, how: code.arithmetic("fmul", x, how.low),
 }
 
 ACTIVATIONS = frozenset(_FUNCTIONS)
 """Kinds there is code for.
 
 Parameters are `low` and `high`: bounds (`clip`), slope and shift (`hardsigmoid`), alpha (`leaky`, `elu`,
-`thresholdedrelu`; `celu`, where it is positive; `silu`: x·sigmoid(alpha·x)), alpha and gamma (`selu`).
+`thresholdedrelu`; `celu`, where it is positive; `silu`: x·sigmoid(alpha·x)), alpha and gamma (`selu`), lambda and bias
+(`shrink`), a whole exponent that is not negative (`power`), the factor (`times`).
 """

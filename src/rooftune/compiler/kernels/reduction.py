@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from rooftune.compiler.emit.across import Combine, kept, lane, totals
 from rooftune.compiler.emit.chunks import SUMS, Chunks, chunks
 from rooftune.compiler.emit.function import Function, Index, Value
@@ -19,7 +21,7 @@ from rooftune.compiler.target import Target
 
 __all__ = ["KERNELS", "KINDS"]
 
-_LARGEST = 3e38
+_LARGEST = float(np.finfo(np.float32).max)
 _LOG2_E = math.log2(math.e)
 
 

@@ -1,4 +1,4 @@
-"""Softmax over the channels of every pixel: three passes over numbers that stay in the nearest cache."""
+"""Softmax over the channels of every pixel, or its logarithm: three passes over what stays in the nearest cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rooftune.compiler.emit.across import kept, lane, totals
 from rooftune.compiler.emit.function import Index, Value
-from rooftune.compiler.emit.mathematics import exp2
+from rooftune.compiler.emit.mathematics import exp2, logarithm
 from rooftune.compiler.emit.pixels import each_block, tiles
 from rooftune.compiler.emit.work import SCRATCH, Operand, Phase, begin
 from rooftune.compiler.kernels.kernel import Kernel
@@ -21,8 +21,8 @@ _LOG2_E = math.log2(math.e)
 
 
 def _emit(name: str, op: Softmax, maps: Mapping[str, Map], target: Target) -> list[Phase]:
-    """A few pixels are a job. The largest number is taken off first, so that no power is too large; powers wait beside
-    until their sum is known."""
+    """A few pixels are a job. The largest number is taken off first, so that no power is too large; powers (for the
+    logarithm, their exponents) wait beside until the sum of powers is known."""
     x, y = maps[op.x], maps[op.y]
     code, at = begin(name, ["x", "y", "scratch"], target)
     pixels = tiles(x, y, target)
@@ -40,7 +40,7 @@ def _emit(name: str, op: Softmax, maps: Mapping[str, Map], target: Target) -> li
 
     with pixels.jobs(code, x, y) as (read, written):
         source, into = code.at(at["x"], read), code.at(at["y"], written)
-        powers = code.at(at["scratch"], code.parameter("thread") * room)
+        beside = code.at(at["scratch"], code.parameter("thread") * room)
         best = [code.variable(code.vector, least) for _ in places]
 
         def compare(block: Index, channels: int) -> None:
@@ -54,26 +54,27 @@ def _emit(name: str, op: Softmax, maps: Mapping[str, Map], target: Target) -> li
         sums = [code.variable(code.vector, 0.0) for _ in places]
 
         def raise_all(block: Index, channels: int) -> None:
-            line, held = code.at(source, block * x.plane), code.at(powers, block * each)
+            line, held = code.at(source, block * x.plane), code.at(beside, block * each)
             for p in places:
                 below = code.arithmetic("fsub", code.load(line, p * pixels.x[1]), top[p])
                 power = exp2(code, code.arithmetic("fmul", below, op.scale * _LOG2_E))
-                code.store(power, held, p * x.block)
+                code.store(code.arithmetic("fmul", below, op.scale) if op.logarithm else power, held, p * x.block)
                 sums[p].set(total(sums[p].get(), kept(code, power, channels, 0.0)))
 
         each_block(code, x, raise_all)
-        shares = code.arithmetic("fdiv", 1.0, totals(code, [s.get() for s in sums], total))
-        share = [lane(code, shares, p) for p in places]
+        whole = totals(code, [s.get() for s in sums], total)
+        wholes = logarithm(code, whole) if op.logarithm else code.arithmetic("fdiv", 1.0, whole)
+        last = [lane(code, wholes, p) for p in places]
 
-        def scale(block: Index, channels: int) -> None:
-            held, result = code.at(powers, block * each), code.at(into, block * y.plane)
+        def finish(block: Index, channels: int) -> None:
+            held, result = code.at(beside, block * each), code.at(into, block * y.plane)
             for p in places:
-                power = code.load(held, p * x.block)
-                code.store(code.arithmetic("fmul", power, share[p]), result, p * pixels.y[1])
+                found = code.arithmetic("fsub" if op.logarithm else "fmul", code.load(held, p * x.block), last[p])
+                code.store(found, result, p * pixels.y[1])
 
-        each_block(code, x, scale)
+        each_block(code, x, finish)
     return [Phase(code, (Operand.value(op.x), Operand.value(op.y), SCRATCH), scratch=room)]
 
 
-KERNELS = (Kernel(Softmax, lambda op: "softmax", _emit),)
+KERNELS = (Kernel(Softmax, lambda op: "log softmax" if op.logarithm else "softmax", _emit),)
 """What runs a softmax."""

@@ -9,6 +9,7 @@ from functools import cache
 
 import onnx_ir as ir
 
+from rooftune.compiler.lower.integers import take_integers
 from rooftune.compiler.lower.node import Take
 from rooftune.compiler.lowering import Lowered, Lowering, static_dims
 from rooftune.graph.model import Model
@@ -19,7 +20,7 @@ __all__ = ["lower", "refusals", "taken_operators"]
 
 def lower(model: Model) -> Lowered | Refusal:
     """The operations of a model; or the first thing that there is no operation for."""
-    work = Lowering()
+    work = Lowering(model)
     graph = model.ir.graph
     for value in graph.inputs:
         refused = work.input(value)
@@ -41,7 +42,7 @@ def lower(model: Model) -> Lowered | Refusal:
 
 def refusals(model: Model) -> dict[ir.Node, Refusal]:
     """The nodes there is no operation for where they stand; what they give is taken for given by all others."""
-    work = Lowering()
+    work = Lowering(model)
     found: dict[ir.Node, Refusal] = {}
     for value in model.ir.graph.inputs:
         work.input(value)
@@ -70,6 +71,9 @@ def _is_constant(node: ir.Node) -> bool:
 
 
 def _taken(work: Lowering, node: ir.Node) -> Refusal | None:
+    first = node.inputs[0] if node.inputs else None
+    if first is not None and first.name in work.integers:
+        return take_integers(work, node)
     take = taken_operators().get(node.op_type) if node.domain in ("", "ai.onnx") else None
     if take is None:
         return Refusal("there is no kernel for it")
@@ -78,6 +82,8 @@ def _taken(work: Lowering, node: ir.Node) -> Refusal | None:
         return Refusal("the size of its result is not known")
     if any(0 in (d or ()) for d in dims):
         return Refusal("it makes an empty tensor")
-    if any(v.dtype not in (None, ir.DataType.FLOAT) for v in (*node.inputs[:1], *node.outputs) if v is not None):
+    # the first input is what it works on, but for conditions
+    given = node.inputs[1:] if node.op_type == "Where" else node.inputs[:1]
+    if any(v.dtype not in (None, ir.DataType.FLOAT) for v in (*given, *node.outputs) if v is not None):
         return Refusal("it does not work on fp32 numbers")
     return take(work, node)

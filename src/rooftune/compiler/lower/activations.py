@@ -8,6 +8,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from rooftune.compiler.lower.node import Take, attribute, input_of
+from rooftune.compiler.lower.repeats import fixed_numbers, operand
 from rooftune.compiler.lowering import Lowering
 from rooftune.compiler.operations import Activation, Convolution, Dense, Pointwise, Transposed
 from rooftune.graph.constants import constant_of
@@ -18,6 +19,7 @@ __all__ = ["TAKES", "activate"]
 _PLAIN = {
     "Abs": "abs",
     "Ceil": "ceil",
+    "Cos": "cos",
     "Erf": "erf",
     "Exp": "exp",
     "Floor": "floor",
@@ -30,6 +32,7 @@ _PLAIN = {
     "Round": "round",
     "Sigmoid": "sigmoid",
     "Sign": "sign",
+    "Sin": "sin",
     "Softplus": "softplus",
     "Softsign": "softsign",
     "Sqrt": "sqrt",
@@ -41,6 +44,7 @@ _WITH_NUMBERS: Mapping[str, tuple[str, tuple[tuple[str, float], ...]]] = {
     "HardSigmoid": ("hardsigmoid", (("alpha", 0.2), ("beta", 0.5))),
     "LeakyRelu": ("leaky", (("alpha", 0.01),)),
     "Selu": ("selu", (("alpha", 1.67326319217681884765625), ("gamma", 1.05070102214813232421875))),
+    "Shrink": ("shrink", (("lambd", 0.5), ("bias", 0.0))),
     "Swish": ("silu", (("alpha", 1.0),)),
     "ThresholdedRelu": ("thresholdedrelu", (("alpha", 1.0),)),
 }
@@ -103,7 +107,8 @@ def activate(
     before, y = work.last(value, readers), node.outputs[0].name or ""
     all_nodes = (*nodes, node.name or "")
     if isinstance(before, Convolution | Dense | Pointwise | Transposed) and not before.activation.kind:
-        done = replace(before, nodes=(*before.nodes, *all_nodes), y=y, activation=activation)
+        known = tuple(dict.fromkeys((*before.nodes, *all_nodes)))
+        done = replace(before, nodes=known, y=y, activation=activation)
         work.exchange(before, done, node.outputs[0])
         return None
     x = work.whole(value)
@@ -122,4 +127,29 @@ def _gates(node: ir.Node) -> bool:
     return reader.op_type == "Mul" and reader.domain == node.domain and node.inputs[0] in reader.inputs
 
 
-TAKES: Mapping[str, Take] = dict.fromkeys((*_PLAIN, *_WITH_NUMBERS, "Clip", "Gelu"), _take)
+def _slopes(work: Lowering, node: ir.Node) -> Refusal | None:
+    """PRelu: with one slope, or with a map of them that is repeated."""
+    x, slope, y, name = node.inputs[0], input_of(node, 1), node.outputs[0].name or "", node.name or ""
+    numbers = fixed_numbers(slope)
+    if numbers is not None and numbers.size and (numbers == numbers.reshape(-1)[0]).all():
+        return activate(work, node, x, Activation("leaky", float(numbers.reshape(-1)[0])))
+    view = work.whole(x)
+    slopes = None if view is None else operand(work, slope, view, f"{y} slope")
+    if view is None or slopes is None:
+        return Refusal("its input, or its slope, is no map of known size")
+    before, spread = work.last(x), work.lowered.shapes[slopes] != work.lowered.shapes[view.held]
+    if (
+        isinstance(before, Pointwise)
+        and before.y == view.held
+        and not before.kind
+        and not before.activation.kind
+        and work.made.get(slopes, -1) < work.made[before.y]
+    ):
+        done = replace(before, nodes=(*before.nodes, name), y=y, kind="prelu", other=slopes, spread=spread)
+        work.exchange(before, done, node.outputs[0])
+        return None
+    work.put_like(Pointwise((name,), view.held, y, "prelu", slopes, spread), node.outputs[0], view)
+    return None
+
+
+TAKES: Mapping[str, Take] = {**dict.fromkeys((*_PLAIN, *_WITH_NUMBERS, "Clip", "Gelu"), _take), "PRelu": _slopes}

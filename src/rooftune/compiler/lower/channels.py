@@ -5,17 +5,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
+from rooftune.compiler.lower.embeddings import embed
 from rooftune.compiler.lower.node import Take, attribute, input_of
 from rooftune.compiler.lowering import Lowering, Plan, static_dims
 from rooftune.compiler.operations import Stack
 from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, View, narrowed, whole_view
-from rooftune.graph.constants import constant_of
+from rooftune.graph.constants import constant_of, constant_tensor, is_constant
 from rooftune.verdicts import Refusal
 
-__all__ = ["TAKES"]
+__all__ = ["TAKES", "Part", "parts_of"]
+
+Part = tuple[int, int, int]
+"""Some indices of a dimension: first, count, step."""
 
 
 def _concat(work: Lowering, node: ir.Node) -> Refusal | None:
@@ -75,21 +82,28 @@ def _ordered(view: View, dim: int, shape: Sequence[int]) -> bool:
 
 
 def _split(work: Lowering, node: ir.Node) -> Refusal | None:
-    dims, sizes = static_dims(node.inputs[0]), [static_dims(v) for v in node.outputs]
-    if dims is None or None in sizes:
+    dims = static_dims(node.inputs[0])
+    dim = int(attribute(node, "axis", 0)) % len(dims) if dims else 0
+    counts = _counts(node, dim)
+    if dims is None or counts is None or len(counts) != len(node.outputs):
         return Refusal("it does not split into parts of known size")
-    dim, start = int(attribute(node, "axis", 0)) % len(dims), 0
-    for value, out in zip(node.outputs, sizes, strict=True):
-        assert out is not None
-        if value.name:
-            refused = _part(work, node, value, dim, (start, out[dim], 1))
-            if refused is not None:
-                return refused
-        start += out[dim]
+    for place, (value, count) in enumerate(zip(node.outputs, counts, strict=True)):
+        refused = _part(work, node, value, dim, (sum(counts[:place]), count, 1)) if value.name else None
+        if refused is not None:
+            return refused
     return None
 
 
-def _part(work: Lowering, node: ir.Node, value: ir.Value, dim: int, part: tuple[int, int, int]) -> Refusal | None:
+def _counts(node: ir.Node, dim: int) -> list[int] | None:
+    """How many indices every part has: what the node says (an absent output has no size), or what was inferred."""
+    said = constant_of(value) if (value := input_of(node, 1)) is not None else attribute(node, "split", None)
+    if said is not None:
+        return [int(count) for count in np.reshape(said, -1)]
+    sizes = [static_dims(value) for value in node.outputs]
+    return None if None in sizes else [size[dim] for size in sizes if size is not None]
+
+
+def _part(work: Lowering, node: ir.Node, value: ir.Value, dim: int, part: Part) -> Refusal | None:
     """Some indices of a dimension: first, count, step."""
     first, count, step = part
     x, name = node.inputs[0], value.name or ""
@@ -115,7 +129,8 @@ def _is_image(work: Lowering, view: View | None) -> bool:
     return view is not None and len(view.dims) == 4 and view.only(1, CHANNEL)
 
 
-def _slice(work: Lowering, node: ir.Node) -> Refusal | None:
+def parts_of(node: ir.Node) -> list[tuple[int, Part]] | Refusal:
+    """What a Slice takes of every dimension that it does not take whole."""
     dims, out = static_dims(node.inputs[0]), static_dims(node.outputs[0])
     given = [constant_of(value) if (value := input_of(node, p)) is not None else None for p in range(1, 5)]
     if dims is None or out is None or given[0] is None or given[1] is None:
@@ -128,8 +143,13 @@ def _slice(work: Lowering, node: ir.Node) -> Refusal | None:
         for axis, start, step in zip(axes, starts, steps, strict=True)
         if out[axis] != dims[axis] or step < 0
     ]
-    if any(part[2] < 0 for _, part in taken):
-        return Refusal("it takes indices backwards")
+    return Refusal("it takes indices backwards") if any(part[2] < 0 for _, part in taken) else taken
+
+
+def _slice(work: Lowering, node: ir.Node) -> Refusal | None:
+    taken = parts_of(node)
+    if isinstance(taken, Refusal):
+        return taken
     if not taken:
         return _same(work, node)
     if len(taken) == 1:
@@ -144,13 +164,18 @@ def _slice(work: Lowering, node: ir.Node) -> Refusal | None:
 
 
 def _gather(work: Lowering, node: ir.Node) -> Refusal | None:
-    dims, where = static_dims(node.inputs[0]), constant_of(input_of(node, 1))
-    if dims is None or where is None:
-        return Refusal("its indices are not known")
+    value, where = node.inputs[0], constant_of(input_of(node, 1))
+    if where is None:
+        return embed(work, node)
+    dims = static_dims(value)
+    if dims is None or where.size == 0:
+        return Refusal("the size of its input is not known, or it selects nothing")
+    if value is not None and is_constant(value) and not value.is_graph_input():
+        return _known_rows(work, node, where)
     dim = int(attribute(node, "axis", 0)) % len(dims)
     indices = [int(i) % dims[dim] for i in where.reshape(-1)]
     steps = {b - a for a, b in itertools.pairwise(indices)} or {1}
-    name, value = node.outputs[0].name or "", node.inputs[0]
+    name = node.outputs[0].name or ""
     if where.ndim == 0:
         view = work.view(value)
         found = None if view is None else narrowed(view, dim, indices[0], 1)
@@ -166,6 +191,15 @@ def _gather(work: Lowering, node: ir.Node) -> Refusal | None:
     if plan is None:
         return Refusal("it takes parts that lie apart")
     work.plans[name] = Plan((*plan.nodes, node.name or ""), tuple(plan.channels[i] for i in indices), dim, plan.like)
+    return None
+
+
+def _known_rows(work: Lowering, node: ir.Node, where: NDArray[Any]) -> Refusal | None:
+    """A part of a constant that is known ahead, such as the positions of tokens."""
+    axis, table = int(attribute(node, "axis", 0)), np.asarray(constant_tensor(node.inputs[0]).numpy())
+    if table.dtype != np.float32 or where.min() < -table.shape[axis] or where.max() >= table.shape[axis]:
+        return Refusal("it does not select what is there of an fp32 constant")
+    work.fix(node.outputs[0], np.take(table, where, axis))
     return None
 
 

@@ -89,8 +89,8 @@ def _rows_times_constant(work: Lowering, node: ir.Node, transposed: bool) -> Ref
         return Refusal("its rows would have to be moved about")
     matrix = np.asarray(constant_tensor(node.inputs[1]).numpy())
     y = node.outputs[0].name or ""
-    name, weight = f"{y} weight", matrix if transposed else matrix.T
-    work.lowered.constants[name] = ir.Tensor(weight[:, :, None, None])
+    weight = matrix if transposed else matrix.T
+    name = work.invent(f"{y} weight", weight[:, :, None, None])
     bias = work.constant(input_of(node, 2))
     operation = Convolution((node.name or "",), view.held, y, name, bias, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1), 1)
     work.put_like(operation, node.outputs[0], view, weight.shape[0])

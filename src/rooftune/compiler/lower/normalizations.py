@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from rooftune.compiler.lower.node import Take, attribute, input_of, weights
 from rooftune.compiler.lowering import Lowering, static_dims
-from rooftune.compiler.operations import Floats, Normalization, Pointwise, Softmax
+from rooftune.compiler.operations import Floats, LocalResponse, Normalization, Pointwise, Softmax
 from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, Factor, Shape, View, joined
 from rooftune.graph.constants import constant_of
 from rooftune.verdicts import Refusal
@@ -41,8 +41,7 @@ def _layer(work: Lowering, node: ir.Node) -> Refusal | None:
         row = _by_channel(constant_of(value, limit=1 << 24), dims[first:], view, first)
         if row is None:
             return Refusal(f"its {what} is not one number per channel")
-        constants[what] = f"{y} {what}"
-        work.lowered.constants[f"{y} {what}"] = ir.Tensor(row)
+        constants[what] = work.invent(f"{y} {what}", row)
     kind = "layer" if node.op_type == "LayerNormalization" else "rms"
     epsilon = float(attribute(node, "epsilon", 1e-5))
     scale, shift = constants.get("scale", ""), constants.get("shift", "")
@@ -93,15 +92,15 @@ def _group(work: Lowering, node: ir.Node) -> Refusal | None:
     if view is None:
         return Refusal("its input would have to be moved about")
     y, channels = node.outputs[0].name or "", work.lowered.shapes[view.held][CHANNEL]
+    given: list[str] = []
     for what, place in (("scale", 1), ("shift", 2)):
         numbers = constant_of(input_of(node, place))
         if numbers is None or numbers.size not in (count, groups):
             return Refusal(f"its {what} is not one number per channel or group")
         # until opset 21 there is one number per group
-        row = np.repeat(numbers.reshape(-1), channels // numbers.size)
-        work.lowered.constants[f"{y} {what}"] = ir.Tensor(np.ascontiguousarray(row))
+        given.append(work.invent(f"{y} {what}", np.repeat(numbers.reshape(-1), channels // numbers.size)))
     epsilon = float(attribute(node, "epsilon", 1e-5))
-    operation = Normalization((node.name or "",), view.held, y, "group", epsilon, f"{y} scale", f"{y} shift", groups)
+    operation = Normalization((node.name or "",), view.held, y, "group", epsilon, given[0], given[1], groups)
     work.put_like(operation, node.outputs[0], view)
     return None
 
@@ -127,14 +126,33 @@ def _lp(work: Lowering, node: ir.Node) -> Refusal | None:
         return Refusal("its rows would have to be moved about")
     y = node.outputs[0].name or ""
     channels = work.lowered.shapes[view.held][CHANNEL]
-    work.lowered.constants[f"{y} scale"] = ir.Tensor(np.full(channels, channels**-0.5, np.float32))
-    operation = Normalization((node.name or "",), view.held, y, "rms", _SMALLEST, f"{y} scale")
+    scale = work.invent(f"{y} scale", np.full(channels, channels**-0.5, np.float32))
+    operation = Normalization((node.name or "",), view.held, y, "rms", _SMALLEST, scale)
     work.put_like(operation, node.outputs[0], view)
     return None
 
 
+def _local_response(work: Lowering, node: ir.Node) -> Refusal | None:
+    """LRN: over neighbours among the channels."""
+    dims, size = static_dims(node.inputs[0]), int(attribute(node, "size", 0))
+    if dims is None or len(dims) < 2 or size < 1:
+        return Refusal("its input is of no known size, or it is not known how many channels it looks at")
+    axes = (IMAGE, CHANNEL, *(ROW,) * (len(dims) - 3), *(COLUMN,) * min(1, len(dims) - 2))
+    x = work.map(node.inputs[0], axes)
+    if x is None:
+        return Refusal("its input would have to be moved about")
+    factor = float(attribute(node, "alpha", 1e-4)) / size
+    beta, bias = float(attribute(node, "beta", 0.75)), float(attribute(node, "bias", 1.0))
+    before = (size - 1) // 2
+    operation = LocalResponse(
+        (node.name or "",), x, node.outputs[0].name or "", before, size - 1 - before, factor, beta, bias
+    )
+    work.put(operation, node.outputs[0], axes)
+    return None
+
+
 def _softmax(work: Lowering, node: ir.Node) -> Refusal | None:
-    """Softmax over one dimension; a factor that stands before it is taken in."""
+    """Softmax or its logarithm over one dimension; a factor that stands before it is taken in."""
     dims, version = static_dims(node.inputs[0]), _version(node)
     if not dims:
         return Refusal("its input is of no known size")
@@ -142,15 +160,16 @@ def _softmax(work: Lowering, node: ir.Node) -> Refusal | None:
     if version < 13 and any(size != 1 for size in dims[axis + 1 :]):
         return Refusal("it runs over several dimensions")
     y, name = node.outputs[0].name or "", node.name or ""
+    logarithm = node.op_type == "LogSoftmax"
     before, factor = work.last(node.inputs[0]), _factor(work, node.inputs[0])
     if before is not None and factor is not None and work.views[before.y].only(axis, CHANNEL):
-        done = Softmax((*before.nodes, name), before.x, y, factor)
+        done = Softmax((*before.nodes, name), before.x, y, factor, logarithm)
         work.exchange(before, done, node.outputs[0])
         return None
     view = _along(work, node.inputs[0], axis)
     if view is None:
         return Refusal("its rows would have to be moved about")
-    work.put_like(Softmax((name,), view.held, y), node.outputs[0], view)
+    work.put_like(Softmax((name,), view.held, y, logarithm=logarithm), node.outputs[0], view)
     return None
 
 
@@ -187,7 +206,9 @@ def _version(node: ir.Node) -> int:
 TAKES: Mapping[str, Take] = {
     "GroupNormalization": _group,
     "InstanceNormalization": _group,
+    "LRN": _local_response,
     "LayerNormalization": _layer,
+    "LogSoftmax": _softmax,
     "LpNormalization": _lp,
     "RMSNormalization": _layer,
     "Softmax": _softmax,

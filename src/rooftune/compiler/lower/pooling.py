@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
+from rooftune.compiler.lower.disputed import is_disputed
 from rooftune.compiler.lower.node import Take, attribute, window
 from rooftune.compiler.lowering import Lowering, static_dims
 from rooftune.compiler.operations import Pool
 from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, default_axes
 from rooftune.verdicts import Refusal
 
-__all__ = ["TAKES", "leaves_windows_out"]
+__all__ = ["TAKES"]
 
 
 def _pool(work: Lowering, node: ir.Node) -> Refusal | None:
@@ -26,9 +27,12 @@ def _pool(work: Lowering, node: ir.Node) -> Refusal | None:
     if dilations != (1, 1):
         return Refusal("it is dilated")
     counts = bool(attribute(node, "count_include_pad", 0))
-    sizes = [(1, *dims[2:])[-2:], (1, *out[2:])[-2:]]
-    if leaves_windows_out(node):
+    if is_disputed(node):
         return Refusal("its last window begins beyond the input")
+    same = str(attribute(node, "auto_pad", "")).startswith("SAME")
+    if same and any(k < s for k, s in zip(kernel, strides, strict=True)):
+        return Refusal("its steps are longer than its windows, and what lies between is not agreed on")
+    sizes = [(1, *dims[2:])[-2:], (1, *out[2:])[-2:]]
     reach = [(o - 1) * s + k - p for o, s, k, p in zip(sizes[1], strides, kernel, pads[:2], strict=True)]
     if counts and any(r > d + p for r, d, p in zip(reach, sizes[0], pads[2:], strict=True)):
         return Refusal("windows beyond the padding are counted")
@@ -39,19 +43,6 @@ def _pool(work: Lowering, node: ir.Node) -> Refusal | None:
     kind, y = "max" if node.op_type == "MaxPool" else "mean", node.outputs[0].name or ""
     work.put(Pool((node.name or "",), x, y, kind, kernel, strides, pads, counts), node.outputs[0], axes)
     return None
-
-
-def leaves_windows_out(node: ir.Node) -> bool:
-    """True for a pool whose last window begins beyond its input: engines leave it out, whatever size was inferred."""
-    if node.op_type not in TAKES or node.domain or not attribute(node, "ceil_mode", 0):
-        return False
-    dims, out = static_dims(node.inputs[0]), static_dims(node.outputs[0])
-    found = None if dims is None else window(node, dims, [int(k) for k in attribute(node, "kernel_shape", ())])
-    if dims is None or out is None or found is None or isinstance(found, Refusal):
-        return False
-    sizes = [(1, *dims[2:])[-2:], (1, *out[2:])[-2:]]
-    _, strides, pads, _ = found
-    return any((o - 1) * s >= d + p for o, s, d, p in zip(sizes[1], strides, sizes[0], pads[:2], strict=True))
 
 
 TAKES: Mapping[str, Take] = dict.fromkeys(("AveragePool", "MaxPool"), _pool)

@@ -50,7 +50,7 @@ def _reduce(work: Lowering, node: ir.Node) -> Refusal | None:
     view, over = found
     y, name = node.outputs[0].name or "", node.name or ""
     logarithm = node.op_type == "ReduceLogSum"
-    first = f"{y} sum" if logarithm else y
+    first = work.fresh(f"{y} sum") if logarithm else y
     _put(work, node.outputs[0], Reduction((name,), view.held, first, _KINDS[node.op_type], over), view, axes, keeps)
     if logarithm:
         operation = Pointwise((name,), first, y, activation=Activation("log"))

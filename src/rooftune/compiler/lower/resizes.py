@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from rooftune.compiler.lower.disputed import is_disputed
 from rooftune.compiler.lower.node import Take, attribute, input_of
+from rooftune.compiler.lower.scales import given_scales, is_old, scaled_axes
 from rooftune.compiler.lowering import Lowering, static_dims
 from rooftune.compiler.operations import Floats, Resize
 from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW
@@ -39,6 +41,8 @@ def _resize(work: Lowering, node: ir.Node) -> Refusal | None:
         return Refusal("it smooths before it makes smaller")
     if transform not in _TRANSFORMS:
         return Refusal(f"its places are found by {transform}")
+    if is_disputed(node):
+        return Refusal("its size is rounded otherwise in fp32")
     scales = _scales(node, dims, out)
     if scales is None:
         return Refusal("its scales are not known")
@@ -63,27 +67,16 @@ def _map_axes(rank: int, moved: Sequence[int]) -> tuple[int, ...] | None:
     return next((axes for axes in known[rank] if all(axes[d] in (ROW, COLUMN) for d in moved)), None)
 
 
-def _is_old(node: ir.Node) -> bool:
-    """Upsample, and Resize before opset 11, which has no region of interest."""
-    return node.op_type == "Upsample" or len(node.inputs) == 2
-
-
 def _transform(node: ir.Node) -> str:
-    return "asymmetric" if _is_old(node) else str(attribute(node, "coordinate_transformation_mode", "half_pixel"))
+    return "asymmetric" if is_old(node) else str(attribute(node, "coordinate_transformation_mode", "half_pixel"))
 
 
 def _scales(node: ir.Node, dims: Sequence[int], out: Sequence[int]) -> Floats | None:
     """How much larger every dimension becomes, in fp32 as the engines reckon."""
-    given = input_of(node, 1 if _is_old(node) else 2)
-    numbers = attribute(node, "scales", None) if node.op_type == "Upsample" and given is None else constant_of(given)
-    axes = [int(a) % len(dims) for a in attribute(node, "axes", range(len(dims)))]
-    found = np.ones(len(dims), np.float32)
-    if numbers is not None and np.size(numbers) > 0:
-        found[axes] = np.asarray(numbers, np.float32)
+    found, sizes = given_scales(node, dims), constant_of(input_of(node, 3))
+    if found is not None or sizes is None:
         return found
-    sizes = constant_of(input_of(node, 3))
-    if sizes is None:
-        return None
+    found, axes = np.ones(len(dims), np.float32), scaled_axes(node, dims)
     ratios = np.asarray(sizes, np.float32).reshape(-1) / np.asarray([dims[a] for a in axes], np.float32)
     policy = attribute(node, "keep_aspect_ratio_policy", "stretch")
     if policy != "stretch":
@@ -123,7 +116,7 @@ def _places(node: ir.Node, kind: str, transform: str, scale: Floats, size: int, 
         at = _TRANSFORMS[transform](at, scale, size, out)
     if kind == "nearest":
         # before opset 11 the standard left it open, and engines took the next pixel where they made maps smaller
-        default = ("ceil" if scale < 1 else "floor") if _is_old(node) else "round_prefer_floor"
+        default = ("ceil" if scale < 1 else "floor") if is_old(node) else "round_prefer_floor"
         at = _NEAREST[str(attribute(node, "nearest_mode", default))](at.astype(np.float64))
     return np.clip(at, 0, size - 1)
 

@@ -1,8 +1,8 @@
-"""Sums, products and their kin of two tensors, or of a tensor and constants."""
+"""Sums, products and their kin of tensors, or of a tensor and constants."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,65 +10,105 @@ import onnx_ir as ir
 
 from rooftune.compiler.lower.activations import activate
 from rooftune.compiler.lower.node import Take, attribute
+from rooftune.compiler.lower.repeats import operand, widened
 from rooftune.compiler.lowering import Lowering, static_dims
 from rooftune.compiler.operations import Activation, Convolution, Dense, Floats, Pointwise
-from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, View, broadcast
+from rooftune.compiler.views import CHANNEL, COLUMN, IMAGE, ROW, View
 from rooftune.graph.constants import constant_of, is_constant
 from rooftune.verdicts import Refusal
 
 __all__ = ["TAKES"]
 
-_KINDS = {"Add": "add", "Div": "div", "Max": "max", "Min": "min", "Mul": "mul", "Sub": "sub"}
+_KINDS = {
+    "Add": "add",
+    "Div": "div",
+    "Max": "max",
+    "Mean": "add",
+    "Min": "min",
+    "Mul": "mul",
+    "Sub": "sub",
+    "Sum": "add",
+}
 _REVERSED = {"sub": "rsub", "div": "rdiv"}
 
 
 def _join(work: Lowering, node: ir.Node) -> Refusal | None:
-    kind, out = _KINDS[node.op_type], static_dims(node.outputs[0])
-    given = [static_dims(v) for v in node.inputs]
-    names = ["" if v is None else v.name or "" for v in node.inputs]
+    """Any number of values, two at a time from the left."""
+    kind, out, values = _KINDS[node.op_type], static_dims(node.outputs[0]), list(node.inputs)
+    names = ["" if v is None else v.name or "" for v in values]
     gate = next((place for place, name in enumerate(names) if name in work.gates), None)
     if gate is not None and kind == "mul":
         sigmoid = work.gates[names[gate]]
-        return activate(work, node, node.inputs[1 - gate], Activation("silu", 1.0), (sigmoid,), readers=2)
-    if len(given) != 2 or None in given or out is None or any(0 in (d or ()) for d in given):
-        return Refusal("it does not join two tensors of known size")
-    wide = next((place for place in (0, 1) if given[place] == out), None)
-    if wide is None:
-        return Refusal("both of its inputs are spread")
+        return activate(work, node, values[1 - gate], Activation("silu", 1.0), (sigmoid,), readers=2)
+    given = [static_dims(v) for v in values]
+    if not given or out is None or any(d is None or 0 in d for d in given):
+        return Refusal("it does not join tensors of known size")
+    total, mean = values[0], node.op_type == "Mean" and len(values) > 1
+    if len(values) == 1:
+        return _alone(work, node)
+    for place, value in enumerate(values[1:], 1):
+        before = total
+        last = place == len(values) - 1 and not mean
+        total = node.outputs[0] if last else _partial(work, node, given[: place + 1])
+        refused = _join_two(work, node.name or "", kind, (before, value), total)
+        if refused is not None:
+            return refused
+    return activate(work, node, total, Activation("times", 1 / len(values)), readers=0) if mean else None
+
+
+def _alone(work: Lowering, node: ir.Node) -> Refusal | None:
+    view = work.view(node.inputs[0])
+    if view is None:
+        return Refusal("its input is no map")
+    work.views[node.outputs[0].name or ""] = view
+    return None
+
+
+def _partial(work: Lowering, node: ir.Node, given: Sequence[tuple[int, ...] | None]) -> ir.Value:
+    """What the first few values come to: a value that nobody else reads."""
+    sizes = np.broadcast_shapes(*(d for d in given if d is not None))
+    name = work.fresh(f"{node.outputs[0].name} part")
+    return ir.Value(name=name, shape=ir.Shape(sizes), type=ir.TensorType(ir.DataType.FLOAT))
+
+
+def _join_two(
+    work: Lowering, name: str, kind: str, values: tuple[ir.Value | None, ir.Value | None], result: ir.Value
+) -> Refusal | None:
+    out, given = static_dims(result), [static_dims(v) for v in values]
     for place in (0, 1):
-        value = node.inputs[place]
+        value = values[place]
         if given[1 - place] == out and is_constant(value) and value is not None and not value.is_graph_input():
             numbers = constant_of(value)
             if numbers is None or numbers.dtype != np.float32:
                 continue
-            if _with_constant(
-                work, node, node.inputs[1 - place], numbers, kind if place else _REVERSED.get(kind, kind)
-            ):
+            placed = kind if place else _REVERSED.get(kind, kind)
+            if _with_constant(work, name, values[1 - place], numbers, placed, result):
                 return None
-    return _of_two(work, node, kind, wide)
-
-
-def _of_two(work: Lowering, node: ir.Node, kind: str, wide: int) -> Refusal | None:
-    y, name = node.outputs[0].name or "", node.name or ""
-    values = [node.inputs[wide], node.inputs[1 - wide]]
-    same = static_dims(values[0]) == static_dims(values[1])
-    if same and _made(work, values[1]) > _made(work, values[0]):
-        values.reverse()
-    if values[0] is not node.inputs[0]:
+    wide = next((place for place in (0, 1) if given[place] == out), 0)
+    same = given[0] == given[1]
+    if same and _made(work, values[1 - wide]) > _made(work, values[wide]):
+        wide = 1 - wide
+    if wide == 1 and values[0] is not values[1]:
         kind = _REVERSED.get(kind, kind)
-    view = work.whole(values[0])
+    return _of_two(work, name, kind, (values[wide], values[1 - wide]), result)
+
+
+def _of_two(
+    work: Lowering, name: str, kind: str, values: tuple[ir.Value | None, ir.Value | None], result: ir.Value
+) -> Refusal | None:
+    """The first value joined with the second, which may be repeated."""
+    y = result.name or ""
+    view = widened(work, values[0], static_dims(result) or ())
     if view is None:
         return Refusal("an input is no result of a kernel")
-    spread = None if same else _spread(work, view, values[1])
-    if spread is not None:
-        work.put_like(Pointwise((name,), view.held, y, kind, spread, spread=True), node.outputs[0], view)
-        return None
-    other = work.like(values[1], view)
+    other = operand(work, values[1], view, f"{y} other")
     if other is None:
         return Refusal("one of its inputs would have to be moved about")
+    spread = work.lowered.shapes[other] != work.lowered.shapes[view.held]
     before = work.last(values[0])
     if (
         kind == "add"
+        and not spread
         and isinstance(before, Convolution)
         and before.y == view.held
         and not before.residual
@@ -76,9 +116,9 @@ def _of_two(work: Lowering, node: ir.Node, kind: str, wide: int) -> Refusal | No
         and _earlier(work, other, before)
     ):
         done = replace(before, nodes=(*before.nodes, name), y=y, residual=other)
-        work.exchange(before, done, node.outputs[0])
+        work.exchange(before, done, result)
     else:
-        work.put_like(Pointwise((name,), view.held, y, kind, other), node.outputs[0], view)
+        work.put_like(Pointwise((name,), view.held, y, kind, other, spread), result, view)
     return None
 
 
@@ -91,59 +131,53 @@ def _earlier(work: Lowering, other: str, before: Convolution) -> bool:
     return work.made.get(other, -1) < work.made[before.y]
 
 
-def _spread(work: Lowering, view: View, value: ir.Value | None) -> str | None:
-    """The map of one pixel per image and channel that a value is, for a view of images or rows."""
-    other = work.view(value)
-    if other is None or len(other.dims) > len(view.dims):
-        return None
-    images, channels, height, width = work.lowered.shapes[other.held]
-    wide = broadcast(other, view.sizes)
-    pixels = [any(f.axis in (ROW, COLUMN) for f in dim) for dim in view.dims]
-    fits = all(
-        all(f.step == 0 for f in found) if pixel else found == wanted
-        for found, wanted, pixel in zip(wide.dims, view.dims, pixels, strict=True)
-    )
-    mine = work.lowered.shapes[view.held]
-    same = (images, channels, height, width) == (mine[IMAGE], mine[CHANNEL], 1, 1)
-    return other.held if fits and same and other.covers(work.lowered.shapes[other.held]) else None
-
-
-def _with_constant(work: Lowering, node: ir.Node, value: ir.Value | None, numbers: Floats, kind: str) -> bool:
+def _with_constant(
+    work: Lowering, name: str, value: ir.Value | None, numbers: Floats, kind: str, result: ir.Value
+) -> bool:
     """Numbers that are one, or one per channel, join what makes the other input."""
-    y, name = node.outputs[0].name or "", node.name or ""
-    if kind in ("max", "min", "rdiv"):
+    found = _as_product_or_sum(kind, numbers)
+    if found is None:
         return False
-    if kind == "div":
-        # a product with the reciprocal: rounded twice, as a reassociation may be
-        with np.errstate(divide="ignore"):
-            numbers, kind = (1 / numbers.astype(np.float64)).astype(np.float32), "mul"
-    if kind == "sub":
-        numbers, kind = -numbers, "add"
-    if numbers.size == 1 and kind == "mul":
-        view = work.view(value)
-        if view is not None and not view.covers(work.lowered.shapes[view.held]):
-            # whoever reads a part of a map multiplies on the way
-            work.views[y] = replace(view, scale=view.scale * float(numbers.reshape(-1)[0]))
-            return True
+    kind, numbers = found
+    if kind == "mul" and numbers.size == 1 and _scale_view(work, value, float(numbers.reshape(-1)[0]), result):
+        return True
     view = work.whole(value)
     row = None if view is None else _per_channel(numbers, view)
     if view is None or row is None:
         return False
+    y = result.name or ""
     if kind == "rsub":
-        for what, given in (("scale", -np.ones_like(row)), ("shift", row)):
-            work.lowered.constants[f"{y} {what}"] = ir.Tensor(given)
-        operation = Pointwise((name,), view.held, y, scale=f"{y} scale", shift=f"{y} shift")
-        work.put_like(operation, node.outputs[0], view)
+        scale, shift = work.invent(f"{y} scale", -np.ones_like(row)), work.invent(f"{y} shift", row)
+        work.put_like(Pointwise((name,), view.held, y, scale=scale, shift=shift), result, view)
         return True
-    constant = f"{y} {kind}"
-    work.lowered.constants[constant] = ir.Tensor(row)
+    constant = work.invent(f"{y} {kind}", row)
     before = work.last(value)
     if isinstance(before, Convolution | Dense) and kind == "add" and not _ends(before):
         done = replace(before, nodes=(*before.nodes, name), y=y, bias=constant)
-        work.exchange(before, done, node.outputs[0])
+        work.exchange(before, done, result)
         return True
     scale, shift = (constant, "") if kind == "mul" else ("", constant)
-    work.put_like(Pointwise((name,), view.held, y, scale=scale, shift=shift), node.outputs[0], view)
+    work.put_like(Pointwise((name,), view.held, y, scale=scale, shift=shift), result, view)
+    return True
+
+
+def _as_product_or_sum(kind: str, numbers: Floats) -> tuple[str, Floats] | None:
+    """The same with `mul`, `add` or `rsub`; None for what is none of these."""
+    if kind == "div":
+        # a product with the reciprocal: rounded twice, as a reassociation may be
+        with np.errstate(divide="ignore"):
+            return "mul", (1 / numbers.astype(np.float64)).astype(np.float32)
+    if kind == "sub":
+        return "add", -numbers
+    return (kind, numbers) if kind in ("mul", "add", "rsub") else None
+
+
+def _scale_view(work: Lowering, value: ir.Value | None, factor: float, result: ir.Value) -> bool:
+    """Leave a factor to whoever reads a part of a map: he multiplies on the way. False where all of it is read."""
+    view = work.view(value)
+    if view is None or view.covers(work.lowered.shapes[view.held]):
+        return False
+    work.views[result.name or ""] = replace(view, scale=view.scale * factor)
     return True
 
 
@@ -188,15 +222,15 @@ def _power(work: Lowering, node: ir.Node) -> Refusal | None:
     number = float(exponent.reshape(-1)[0])
     if number in _POWERS:
         return activate(work, node, node.inputs[0], Activation(_POWERS[number]))
-    view = work.whole(node.inputs[0])
-    if number != 2 or view is None:
+    if number not in range(2, _MOST_PRODUCTS + 1):
         return Refusal(f"there is no kernel for a power of {number:g}")
-    y = node.outputs[0].name or ""
-    work.put_like(Pointwise((node.name or "",), view.held, y, "mul", view.held), node.outputs[0], view)
-    return None
+    return activate(work, node, node.inputs[0], Activation("power", number))
 
 
 _POWERS = {0.5: "sqrt", 1.0: "", -1.0: "reciprocal"}
+
+_MOST_PRODUCTS = 16
+"""The largest power that is a product: errors grow with it."""
 
 
 def _batch_normalization(work: Lowering, node: ir.Node) -> Refusal | None:
@@ -211,9 +245,8 @@ def _batch_normalization(work: Lowering, node: ir.Node) -> Refusal | None:
     scale, shift, mean, variance = (np.asarray(p, np.float64) for p in parts)
     gain = scale / np.sqrt(variance + float(attribute(node, "epsilon", 1e-5)))
     y = node.outputs[0].name or ""
-    for what, row in (("scale", gain), ("shift", shift - mean * gain)):
-        work.lowered.constants[f"{y} {what}"] = ir.Tensor(row.astype(np.float32))
-    work.put(Pointwise((node.name or "",), x, y, scale=f"{y} scale", shift=f"{y} shift"), node.outputs[0], axes)
+    gained, shifted = work.invent(f"{y} scale", gain), work.invent(f"{y} shift", shift - mean * gain)
+    work.put(Pointwise((node.name or "",), x, y, scale=gained, shift=shifted), node.outputs[0], axes)
     return None
 
 

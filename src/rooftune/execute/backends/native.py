@@ -132,7 +132,7 @@ class NativeModel:
         program = tuned_program(lowered, _target(candidate), tuner or _tuner(candidate), winograd=winograd)
         self._program = NativeProgram(program, memory)
         self.memory_bytes = sum(held)
-        self.inputs = {name: TensorSpec("float32", program.dims[name]) for name in program.inputs}
+        self.inputs = {name: TensorSpec(program.dtype(name), program.dims[name]) for name in program.inputs}
         self.outputs = {name: TensorSpec("float32", program.dims[name]) for name in program.outputs}
 
     def run(self, arrays: Arrays) -> dict[str, Any]:
@@ -141,9 +141,9 @@ class NativeModel:
         require_inputs(arrays, self.inputs)
         for name, spec in self.inputs.items():
             array = arrays[name]
-            if array.dtype != "float32" or array.shape != spec.shape:
+            if array.dtype != spec.dtype or array.shape != spec.shape:
                 raise ValueError(
-                    f"input {name} is {array.dtype}{list(array.shape)}, expected float32{list(spec.shape)}"
+                    f"input {name} is {array.dtype}{list(array.shape)}, expected {spec.dtype}{list(spec.shape)}"
                 )
         return dict(self._program.run(arrays))
 

@@ -172,9 +172,13 @@ class OnnxRuntimeModel:
         self._foreign = any(s.dtype in _FOREIGN for s in specs)
 
     def run(self, arrays: Arrays) -> dict[str, Any]:
+        # held here, so that closing the model meanwhile does not take it away
+        session = self._session
+        if session is None:
+            raise RuntimeError("the model is closed")
         if self._foreign:
-            return _run_foreign(self._session, self._names, arrays)
-        return dict(zip(self._names, self._session.run(self._names, arrays)))
+            return _run_foreign(session, self._names, arrays)
+        return dict(zip(self._names, session.run(self._names, arrays)))
 
     def profile(self, arrays: Arrays, runs: int) -> Profile:
         from rooftune.execute.traces.onnxruntime import profile_session

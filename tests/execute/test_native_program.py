@@ -1,0 +1,107 @@
+"""Threads of a compiled program: those that do not come, those that may not choose, those of another process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rooftune.compiler.lower import lower
+from rooftune.compiler.lowering import Lowered
+from rooftune.compiler.program import Program, build
+from rooftune.compiler.target import host_target
+from rooftune.execute.native_program import NativeProgram
+from rooftune.graph.text import model_of_text
+
+pytestmark = pytest.mark.skipif(host_target() is None, reason="no kernels for this processor")
+
+X = np.random.default_rng(0).standard_normal((1, 8, 16, 16)).astype(np.float32)
+TEXT = """(float[1,8,16,16] x) => (float[1,8,8,8] y) {
+    r = Relu(x) y = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r) }"""
+EXPECTED = np.maximum(X, 0).reshape(1, 8, 8, 2, 8, 2).max(axis=(3, 5))
+
+
+def program(threads: int) -> Program:
+    target = host_target()
+    found = lower(model_of_text(TEXT))
+    assert target is not None and isinstance(found, Lowered)
+    return build(found, replace(target, threads=threads))
+
+
+def workers() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name.startswith("rooftune-")]
+
+
+def test_when_a_thread_cannot_be_started_the_others_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, before = threading.Thread.start, workers()
+
+    def refuse_the_second(self: threading.Thread) -> None:
+        if self.name == "rooftune-2":
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_the_second)
+    with pytest.raises(RuntimeError, match="can't start"):
+        NativeProgram(program(3))
+    gc.collect()
+    assert workers() == before
+
+
+def test_a_thread_that_may_not_choose_its_core_works_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, cpus: object) -> None:
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    native = NativeProgram(program(2))
+    np.testing.assert_array_equal(native.run({"x": X})["y"], EXPECTED)
+    native.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_is_told_that_it_has_no_threads() -> None:
+    native = NativeProgram(program(2))
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = b"ran"
+        try:
+            native.run({"x": X})
+        except RuntimeError as why:
+            said = str(why).encode()
+        finally:
+            os.write(write, said)
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(child, 0)
+    assert "forked" in said
+    np.testing.assert_array_equal(native.run({"x": X})["y"], EXPECTED)
+    native.close()
+
+
+def test_closing_while_others_run() -> None:
+    native, ended = NativeProgram(program(2)), []
+
+    def ask() -> None:
+        try:
+            while True:
+                np.testing.assert_array_equal(native.run({"x": X})["y"], EXPECTED)
+        except RuntimeError as why:
+            ended.append(str(why))
+
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for one in asking:
+        one.start()
+    for _ in range(20):
+        native.run({"x": X})
+    native.close()
+    native.close()
+    for one in asking:
+        one.join(timeout=60)
+    assert ended == ["the model is closed"] * 3

@@ -4,8 +4,8 @@ Networks come from the zoo with seeded weights. A process of its own loads a net
 long loading took and by how many bytes the runs let its anonymous memory grow: that is what the activations take, since
 weights were packed while loading (ONNX Runtime plans its memory in the first run and keeps more from the second on;
 `first_bytes` is what the first run alone took). ONNX Runtime has its defaults; ours is loaded three times, each in a
-new process: `tuned` with nothing remembered (schedules are measured), `again` with what the first remembered, and
-`guessed` without any measurement.
+new process: `tuned` with nothing remembered (schedules are measured), `again` with what the first remembered (its
+machine code too), and `guessed` with nothing remembered and without any measurement.
 
 Goals: ResNet50 loads within 60 s tuned and 20 s guessed; on every network the arena (scratch included) takes no more
 than ONNX Runtime's activations, and packed weights take at most 1.3 times the bytes of the model's.
@@ -109,7 +109,8 @@ def run(network: str, threads: int, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {BASELINE: apart(BASELINE, path, threads, {}, home)}
     for way, settings in LOADS.items():
         print(f"{network}: native, {way}", file=sys.stderr, flush=True)
-        found[way] = apart(OURS, path, threads, settings, home)
+        fresh = folder / f"{network}-guessed-home"
+        found[way] = apart(OURS, path, threads, settings, fresh if way == "guessed" else home)
     os.environ["ROOFTUNE_HOME"] = str(home)
     # no time to measure: what the first process remembered
     facts = compile_model(path, threads=threads, tune=1e-9, machine_code=False).facts()

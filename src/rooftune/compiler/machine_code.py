@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
-from typing import Any
+from typing import Any, Protocol
 
+import llvmlite
 import llvmlite.binding as llvm
 
-__all__ = ["Code", "architecture", "compile_code", "emit_assembly", "emit_object", "host_features"]
+__all__ = ["Code", "CodeStore", "architecture", "compile_code", "emit_assembly", "emit_object", "host_features"]
 
 
 def architecture() -> str:
@@ -37,12 +39,13 @@ class Code:
     """Compiled functions. The addresses are valid while this object lives.
 
     text, features  what was compiled
+    machine_code    an object file, as `emit_object` gives one
     """
 
     text: str = field(repr=False)
     features: tuple[str, ...]
+    machine_code: bytes = field(repr=False)
     _engine: Any = field(repr=False)
-    _machine: Any = field(repr=False)
 
     @cached_property
     def assembly(self) -> str:
@@ -62,18 +65,45 @@ class Code:
         return ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
 
 
-@lru_cache(maxsize=_KEPT)
-def compile_code(text: str, features: tuple[str, ...] = ()) -> Code:
+class CodeStore(Protocol):
+    """Machine code by key, kept between processes."""
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def put(self, key: str, code: bytes) -> None: ...
+
+
+def compile_code(text: str, features: tuple[str, ...] = (), store: CodeStore | None = None) -> Code:
     """Compile LLVM text for this processor, using no feature but the named ones and the architecture's own.
 
-    The same text is compiled once. Raises RuntimeError where LLVM refuses the text or has no such instruction.
+    store  what it has is not compiled again, and what it has not it is given
+
+    Raises RuntimeError where LLVM refuses the text or has no such instruction.
     """
-    _native()
-    triple = llvm.get_process_triple()
-    module, machine = _optimised(text, triple, features, jit=True)
-    engine = llvm.create_mcjit_compiler(module, machine)
+    if store is None:
+        return _compiled(text, features)
+    made_by = (llvmlite.__version__, *llvm.llvm_version_info, llvm.get_process_triple(), *features)
+    key = " ".join([hashlib.sha256(text.encode()).hexdigest(), *map(str, made_by)])
+    known = store.get(key)
+    if known is not None:
+        return _loaded(text, features, known)
+    code = _compiled(text, features)
+    store.put(key, code.machine_code)
+    return code
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(text: str, features: tuple[str, ...]) -> Code:
+    module, machine = _optimised(text, llvm.get_process_triple(), features, jit=True)
+    return _loaded(text, features, bytes(machine.emit_object(module)))
+
+
+def _loaded(text: str, features: tuple[str, ...], machine_code: bytes) -> Code:
+    empty, machine = _parsed("", llvm.get_process_triple(), features, jit=True)
+    engine = llvm.create_mcjit_compiler(empty, machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
     engine.finalize_object()
-    return Code(text, features, engine, machine)
+    return Code(text, features, machine_code, engine)
 
 
 def emit_assembly(text: str, triple: str = "", features: Sequence[str] = ()) -> str:
@@ -91,7 +121,10 @@ def emit_object(text: str, triple: str, features: Sequence[str]) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-def _optimised(text: str, triple: str, features: Sequence[str], jit: bool = False) -> tuple[Any, Any]:
+def _parsed(text: str, triple: str, features: Sequence[str], jit: bool) -> tuple[Any, Any]:
+    """A module, and the machine it is for."""
+    if jit:
+        _native()
     module = llvm.parse_assembly(text)
     module.triple = triple
     # the plain processor of the architecture: nothing beyond the named features can slip in, and no tuning
@@ -106,6 +139,11 @@ def _optimised(text: str, triple: str, features: Sequence[str], jit: bool = Fals
     )
     module.data_layout = str(machine.target_data)
     module.verify()
+    return module, machine
+
+
+def _optimised(text: str, triple: str, features: Sequence[str], jit: bool = False) -> tuple[Any, Any]:
+    module, machine = _parsed(text, triple, features, jit)
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     # the kernels are blocked by hand: LLVM must not widen, merge or repeat them
     options.loop_unrolling = False

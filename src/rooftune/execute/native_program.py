@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftune.compiler.machine_code import compile_code
+from rooftune.compiler.machine_code import CodeStore, compile_code
 from rooftune.compiler.program import Program, Selection
 from rooftune.compiler.threads import ARGUMENTS, CONTROL_BYTES, FIELDS
 from rooftune.execute.placement import choose_cpus, sibling_groups, usable_cpus
@@ -30,15 +30,18 @@ _HUGE_FROM = 1 << 21
 class NativeProgram:
     """One instance of a program on as many threads as it is made for, the caller's among them. One run at a time."""
 
-    def __init__(self, program: Program, memory: Memory | None = None, copies: int = 1) -> None:
+    def __init__(
+        self, program: Program, memory: Memory | None = None, copies: int = 1, store: CodeStore | None = None
+    ) -> None:
         """Compile the program and start its threads.
 
         memory  gives zeroed bytes that begin at a multiple of 64; default pages of the system
         copies  of the weights, which runs use in turn: with more than a cache holds, every run finds them cold
+        store   keeps the machine code, so that nobody compiles the same again
         """
         take = memory or pages
         packed, places = program.pack()
-        self._code = compile_code(program.text(places), program.target.features)
+        self._code = compile_code(program.text(places), program.target.features, store)
         self.program, self.threads = program, (threads := program.target.threads)
         self._copies, self._turn, self._apart = copies, 0, -(-packed.nbytes // 4096) * 4096
         self._weights = take(packed.nbytes + (copies - 1) * self._apart)

@@ -21,6 +21,7 @@ from rooftune.compiler.program import Program, build
 from rooftune.compiler.rivals import better_of, second_choices
 from rooftune.compiler.target import Target
 from rooftune.compiler.tune import COMPILER, Tuner
+from rooftune.execute.database import Database
 from rooftune.execute.native_program import NativeProgram
 from rooftune.execute.probe.stored import home
 from rooftune.machine.topology import read_topology
@@ -30,42 +31,26 @@ __all__ = ["TuningStore", "phase_seconds", "tuned_program", "tuner_for"]
 _ROUNDS = 7
 _LEAST_SECONDS = 2e-3
 _MOST_COPIES = 64
-_WAIT_SECONDS = 10.0
-
 _RACE_SHARE = 0.2
 """Of the time for measuring, what is kept for the race inside the whole program."""
 
 
 class TuningStore:
-    """Measurements by key, in a database file that several processes may use; a store that cannot be opened forgets."""
+    """Measurements by key, in a file; a store that cannot be opened forgets."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path or home() / "tuning.sqlite"
-        self._made = False
+        table = "CREATE TABLE IF NOT EXISTS measured (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+        self._database = Database(path or home() / "tuning.sqlite", table)
 
     def get(self, key: str) -> Any | None:
-        with contextlib.suppress(sqlite3.Error, OSError, ValueError), self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError, ValueError), self._database.opened() as database:
             row = database.execute("SELECT value FROM measured WHERE key = ?", (key,)).fetchone()
             return None if row is None else json.loads(row[0])
         return None
 
     def put(self, key: str, value: Any) -> None:
-        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError), self._database.opened() as database:
             database.execute("INSERT OR REPLACE INTO measured VALUES (?, ?)", (key, json.dumps(value)))
-
-    @contextlib.contextmanager
-    def _open(self) -> Any:
-        if not self._made:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self._path, timeout=_WAIT_SECONDS)
-        try:
-            if not self._made:
-                database.execute("CREATE TABLE IF NOT EXISTS measured (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-                self._made = True
-            with database:
-                yield database
-        finally:
-            database.close()
 
 
 def tuner_for(target: Target, seconds: float) -> Tuner:

@@ -115,6 +115,7 @@ class NativeModel:
         model    the one given, whose nodes profiles speak of; `origins` says which of them stand behind others
         tuner    chooses schedules; by default one that may spend the candidate's `tune_seconds`
         """
+        from rooftune.execute.code_store import CodeStore
         from rooftune.execute.divide import Shares
         from rooftune.execute.native_program import NativeProgram, pages
         from rooftune.execute.tuning import tuned_program
@@ -130,7 +131,7 @@ class NativeModel:
         self._known = {node.name or "" for node in model.nodes}
         winograd = bool(candidate.settings.get("winograd", True))
         program = tuned_program(lowered, _target(candidate), tuner or _tuner(candidate), winograd=winograd)
-        self._program = NativeProgram(program, memory)
+        self._program = NativeProgram(program, memory, store=CodeStore())
         self.memory_bytes = sum(held)
         self.inputs = {name: TensorSpec(program.dtype(name), program.dims[name]) for name in program.inputs}
         self.outputs = {name: TensorSpec("float32", program.dims[name]) for name in program.outputs}

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 __all__ = ["ARGUMENTS", "CONTROL_BYTES", "FIELDS", "synchronisation"]
 
-FIELDS = {"ticket": 0, "sleepers": 64, "stop": 128, "arrived": 192, "turn": 256, "threads": 320, "arguments": 384}
-"""Byte offsets in the control block; each on a cache line of its own."""
+FIELDS = {
+    "ticket": 0,
+    "sleepers": 64,
+    "stop": 128,
+    "arrived": 192,
+    "turn": 256,
+    "threads": 320,
+    "spins": 328,
+    "arguments": 384,
+}
+"""Byte offsets in the control block; what changes while threads run is on a cache line of its own.
+
+`spins` are the turns of the waiting loop before a worker without work sleeps; 20,000 are some 50 µs to 200 µs.
+"""
 
 CONTROL_BYTES = 512
 ARGUMENTS = ("arena", "weights", "inputs", "outputs", "stamps")
 """Pointers that `run` is given, in this order, from the control block."""
 
 _SPINS = 20_000
-"""Turns of the waiting loop before a thread sleeps: some 50 µs to 200 µs."""
+"""Turns of the waiting loop at a barrier before a thread lets others have its core."""
 
 _PAUSE = {
     "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),
@@ -102,6 +114,8 @@ start:
   %ticket.at = getelementptr i8, ptr %control, i64 {FIELDS["ticket"]}
   %sleepers.at = getelementptr i8, ptr %control, i64 {FIELDS["sleepers"]}
   %stop.at = getelementptr i8, ptr %control, i64 {FIELDS["stop"]}
+  %patience.at = getelementptr i8, ptr %control, i64 {FIELDS["spins"]}
+  %patience = load i64, ptr %patience.at
   br label %wait
 wait:
   %last = phi i32 [ %first, %start ], [ %last, %again ], [ %now, %work ]
@@ -112,7 +126,7 @@ wait:
 spin:
   {pause}
   %more = add i64 %spins, 1
-  %long = icmp ugt i64 %more, {_SPINS}
+  %long = icmp ugt i64 %more, %patience
   br i1 %long, label %sleep, label %again
 sleep:
   %s0 = atomicrmw add ptr %sleepers.at, i64 1 seq_cst

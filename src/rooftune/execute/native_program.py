@@ -19,9 +19,12 @@ from rooftune.compiler.program import Program, Selection
 from rooftune.compiler.threads import ARGUMENTS, CONTROL_BYTES, FIELDS
 from rooftune.execute.placement import choose_cpus, sibling_groups, usable_cpus
 
-__all__ = ["Memory", "NativeProgram", "pages"]
+__all__ = ["SPINS", "Memory", "NativeProgram", "pages"]
 
 Memory = Callable[[int], NDArray[np.uint8]]
+
+SPINS = 20_000
+"""Some 50 µs to 200 µs: the next run of a busy model finds its threads awake."""
 
 _HUGE_FROM = 1 << 21
 """Bytes from which large pages are asked for."""
@@ -31,13 +34,19 @@ class NativeProgram:
     """One instance of a program on as many threads as it is made for, the caller's among them. One run at a time."""
 
     def __init__(
-        self, program: Program, memory: Memory | None = None, copies: int = 1, store: CodeStore | None = None
+        self,
+        program: Program,
+        memory: Memory | None = None,
+        copies: int = 1,
+        store: CodeStore | None = None,
+        spins: int = SPINS,
     ) -> None:
         """Compile the program and start its threads.
 
         memory  gives zeroed bytes that begin at a multiple of 64; default pages of the system
         copies  of the weights, which runs use in turn: with more than a cache holds, every run finds them cold
         store   keeps the machine code, so that nobody compiles the same again
+        spins   turns of the waiting loop before a thread without work sleeps: few where others need its core
         """
         take = memory or pages
         packed, places = program.pack()
@@ -54,6 +63,7 @@ class NativeProgram:
         self._outputs = (ctypes.c_void_p * max(1, len(program.outputs)))()
         self._lock = threading.Lock()
         self._set("threads", threads)
+        self._set("spins", spins)
         given = {
             "arena": self._arena.ctypes.data,
             "weights": self._weights.ctypes.data,

@@ -109,15 +109,18 @@ class NativeModel:
         origins: Mapping[str, tuple[str, ...]],
         candidate: Candidate,
         tuner: Tuner | None = None,
+        *,
+        alone: bool = True,
     ) -> None:
         """Compile operations.
 
         model    the one given, whose nodes profiles speak of; `origins` says which of them stand behind others
         tuner    chooses schedules; by default one that may spend the candidate's `tune_seconds`
+        alone    False for a stage among others: its threads soon leave their cores to the next one's
         """
         from rooftune.execute.code_store import CodeStore
         from rooftune.execute.divide import Shares
-        from rooftune.execute.native_program import NativeProgram, pages
+        from rooftune.execute.native_program import SPINS, NativeProgram, pages
         from rooftune.execute.tuning import tuned_program
 
         held: list[int] = []
@@ -131,7 +134,7 @@ class NativeModel:
         self._known = {node.name or "" for node in model.nodes}
         winograd = bool(candidate.settings.get("winograd", True))
         program = tuned_program(lowered, _target(candidate), tuner or _tuner(candidate), winograd=winograd)
-        self._program = NativeProgram(program, memory, store=CodeStore())
+        self._program = NativeProgram(program, memory, store=CodeStore(), spins=SPINS if alone else SPINS // 10)
         self.memory_bytes = sum(held)
         self.inputs = {name: TensorSpec(program.dtype(name), program.dims[name]) for name in program.inputs}
         self.outputs = {name: TensorSpec("float32", program.dims[name]) for name in program.outputs}
@@ -278,7 +281,7 @@ def _loaded(found: Divided, model: Model, candidate: Candidate) -> list[RunningS
     stages: list[RunningStage] = []
     for part in found.parts:
         if part.lowered is not None:
-            native = NativeModel(model, part.lowered, found.origins, candidate, tuner)
+            native = NativeModel(model, part.lowered, found.origins, candidate, tuner, alone=False)
             stages.append(RunningStage(part.stage, native))
             continue
         try:

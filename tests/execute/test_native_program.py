@@ -22,7 +22,13 @@ pytestmark = pytest.mark.skipif(host_target() is None, reason="no kernels for th
 X = np.random.default_rng(0).standard_normal((1, 8, 16, 16)).astype(np.float32)
 TEXT = """(float[1,8,16,16] x) => (float[1,8,8,8] y) {
     r = Relu(x) y = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r) }"""
-EXPECTED = np.maximum(X, 0).reshape(1, 8, 8, 2, 8, 2).max(axis=(3, 5))
+
+
+def answer(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0).reshape(1, 8, 8, 2, 8, 2).max(axis=(3, 5))
+
+
+EXPECTED = answer(X)
 
 
 def program(threads: int) -> Program:
@@ -82,6 +88,28 @@ def test_a_forked_process_is_told_that_it_has_no_threads() -> None:
     os.waitpid(child, 0)
     assert "forked" in said
     np.testing.assert_array_equal(native.run({"x": X})["y"], EXPECTED)
+    native.close()
+
+
+def test_nobody_waits_for_a_thread_that_has_no_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that come late, or never, leave their shares to others."""
+    come = threading.Event()
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: come.wait(), raising=False)
+    monkeypatch.setattr(NativeProgram, "_places", lambda self: tuple(range(self.threads)))
+    native = NativeProgram(program(4))
+    for factor in (1, -1, 3):
+        np.testing.assert_array_equal(native.run({"x": factor * X})["y"], answer(factor * X))
+    come.set()
+    for factor in range(200):
+        np.testing.assert_array_equal(native.run({"x": factor * X})["y"], answer(factor * X))
+    native.close()
+
+
+def test_more_threads_than_cores() -> None:
+    """Threads lose their cores in the middle of a run, and come back when others are runs ahead."""
+    native = NativeProgram(program(2 * (os.cpu_count() or 1) + 3))
+    for factor in range(300):
+        np.testing.assert_array_equal(native.run({"x": factor * X})["y"], answer(factor * X))
     native.close()
 
 

@@ -31,7 +31,10 @@ RECORD = {
         "after": {
             "model_seconds": 1e-3,
             "kernels": [{"name": "pool", "type": "pool", "seconds": 1e-4, "nodes": ["pool"]}, KERNEL],
-            "operators": [{**OPERATOR, "share_of_roof": 0.87, "roof_seconds": 0.6e-3, "ledger": {"roof": 1.0}}],
+            "operators": [
+                {**OPERATOR, "share_of_roof": 0.87, "roof_seconds": 0.6e-3, "ledger": {"roof": 1.0}},
+                {**OPERATOR, "name": "clear3", "op": "clear", "share_of_roof": None, "seconds": 1e-6},
+            ],
         }
     },
 }

@@ -1,4 +1,4 @@
-"""A whole model as one program that all threads run together, with a barrier after every step."""
+"""A whole model as one program that all threads run together, phase by phase."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rooftune.compiler.choose import Ranked, Schedule, arithmetic, guesses
 from rooftune.compiler.emit.work import Operand, Phase
 from rooftune.compiler.kernels.borders import emit_clear, emit_pack, emit_unpack
 from rooftune.compiler.kernels.kernel import kernel_of
-from rooftune.compiler.lowering import Lowered
+from rooftune.compiler.lowering import Lowered, Shape
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.memory import place_values
 from rooftune.compiler.operations import Convolution, Embedding, Floats, Integers, Operation, Pointwise
@@ -136,17 +136,21 @@ class Program:
                 number += 1
                 calls.append(self._pointer(f"%p{number}", operand, step, weight_places))
                 pointers.append(f"ptr %p{number}")
-            given = ", ".join(["i64 %thread", "i64 %threads", *pointers])
             calls.append(f"  ; {_printable(', '.join(step.nodes))}: {step.kernel}")
-            calls.append(f"  call void @{called}({given})")
+            calls += _shared_out(place, called, pointers)
             if step.kernel != _CLEAR:
                 # the room around a value and its pixels are written by two steps that nobody has to wait between
-                calls.append("  call void @barrier(ptr %control, i64 %threads)")
+                calls.append(f"  call void @finished(ptr %control, i64 %threads, i64 %number{place})")
             calls += _stamp(place + 1)
         pointers = [f"ptr %{name}" for name in ARGUMENTS]
-        parameters = ", ".join(["i64 %thread", "i64 %threads", *pointers, "ptr %control"])
-        head = f"define void @run({parameters}) noinline nounwind {{\nstart:"
-        run = "\n".join([head, "  %first = icmp eq i64 %thread, 0", *calls, "  ret void", "}"])
+        parameters = ", ".join(["i64 %thread", "i64 %threads", "i64 %run", *pointers, "ptr %control"])
+        head = [
+            f"define void @run({parameters}) noinline nounwind {{\nstart:",
+            "  %first = icmp eq i64 %thread, 0",
+            "  %runs.before = sub i64 %run, 1",
+            f"  %phases.before = mul i64 %runs.before, {len(self.phases)}",
+        ]
+        run = "\n".join([*head, *calls, "  ret void", "}"])
         counter = "declare i64 @llvm.readcyclecounter()"
         return "\n".join([*declarations, counter, *functions, run, synchronisation(self.target.architecture)])
 
@@ -169,6 +173,32 @@ class Program:
 def _printable(text: str) -> str:
     """A model's names on one line: what they hold must not become code."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _shared_out(place: int, function: str, pointers: Sequence[str]) -> list[str]:
+    """Do the thread's own share of a phase, then those that nobody has begun."""
+    n = place
+    return [
+        f"  %number{n} = add i64 %phases.before, {place + 1}",
+        f"  br label %share{n}",
+        f"share{n}:",
+        f"  %tried{n} = phi i64 [ 0, %go{n} ], [ %next{n}, %after{n} ]",
+        f"  %sum{n} = add i64 %thread, %tried{n}",
+        f"  %beyond{n} = icmp uge i64 %sum{n}, %threads",
+        f"  %less{n} = sub i64 %sum{n}, %threads",
+        f"  %which{n} = select i1 %beyond{n}, i64 %less{n}, i64 %sum{n}",
+        f"  %mine{n} = call i1 @claim(ptr %control, i64 %which{n}, i64 %number{n})",
+        f"  br i1 %mine{n}, label %work{n}, label %after{n}",
+        f"work{n}:",
+        f"  call void @{function}({', '.join(['i64 %thread', f'i64 %which{n}', 'i64 %threads', *pointers])})",
+        "  call void @finish(ptr %control)",
+        f"  br label %after{n}",
+        f"after{n}:",
+        f"  %next{n} = add i64 %tried{n}, 1",
+        f"  %left{n} = icmp ult i64 %next{n}, %threads",
+        f"  br i1 %left{n}, label %share{n}, label %end{n}",
+        f"end{n}:",
+    ]
 
 
 def _stamp(place: int) -> list[str]:
@@ -199,11 +229,10 @@ def build(
     fixed     schedules that are decided already, by the value the convolution makes
     """
     maps = {name: Map(*shape, block=_block(name, lowered, target)) for name, shape in lowered.shapes.items()}
-    options = {
-        op.y: choose(op, maps[op.x], maps[op.y], target, winograd=winograd)
-        for op in lowered.operations
-        if isinstance(op, Convolution)
-    }
+    convolutions = [op for op in lowered.operations if isinstance(op, Convolution)]
+    # the most work first: who chooses by measuring may run out of time
+    convolutions.sort(key=lambda op: -_products(op, lowered.shapes))
+    options = {op.y: choose(op, maps[op.x], maps[op.y], target, winograd=winograd) for op in convolutions}
     chosen = {name: ranked.schedule for name, ranked in within(options, _room(lowered)).items()} | dict(fixed or {})
     maps = _with_halos(lowered, maps, chosen)
     steps: list[Step] = []
@@ -268,6 +297,11 @@ def _block(name: str, lowered: Lowered, target: Target) -> int:
     )
     given = any(lowered.found[output].held == name for output in lowered.outputs)
     return channels if as_map and not given else target.lanes
+
+
+def _products(op: Convolution, shapes: Mapping[str, Shape]) -> int:
+    """Multiplications of a convolution as it is written."""
+    return math.prod((*shapes[op.y], shapes[op.x][1] // op.groups, *op.kernel))
 
 
 def _with_halos(lowered: Lowered, maps: Mapping[str, Map], chosen: Mapping[str, Schedule]) -> dict[str, Map]:

@@ -1,30 +1,30 @@
-"""What threads of a program do besides its work, in LLVM's text form: meet at a barrier, wait for the next run."""
+"""What threads of a program do besides its work, in LLVM's text: share it out, wait for each other and for runs."""
 
 from __future__ import annotations
 
-__all__ = ["ARGUMENTS", "CONTROL_BYTES", "FIELDS", "synchronisation"]
+__all__ = ["ARGUMENTS", "FIELDS", "control_bytes", "synchronisation"]
 
 FIELDS = {
     "ticket": 0,
     "sleepers": 64,
     "stop": 128,
-    "arrived": 192,
-    "turn": 256,
-    "threads": 320,
-    "spins": 328,
-    "arguments": 384,
+    "done": 192,
+    "threads": 256,
+    "spins": 264,
+    "runs": 272,
+    "arguments": 320,
+    "claims": 384,
 }
 """Byte offsets in the control block; what changes while threads run is on a cache line of its own.
 
 `spins` are the turns of the waiting loop before a worker without work sleeps; 20,000 are some 50 µs to 200 µs.
 """
 
-CONTROL_BYTES = 512
 ARGUMENTS = ("arena", "weights", "inputs", "outputs", "stamps")
 """Pointers that `run` is given, in this order, from the control block."""
 
-_SPINS = 20_000
-"""Turns of the waiting loop at a barrier before a thread lets others have its core."""
+_SPINS = 4_000
+"""Turns of the waiting loop after a phase before a thread lets others have its core."""
 
 _PAUSE = {
     "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),
@@ -35,11 +35,22 @@ _PAUSE = {
 _FUTEX = {"x86_64": 202, "aarch64": 98}
 
 
-def synchronisation(architecture: str) -> str:
-    """`barrier`, `worker` (runs until it is stopped) and `submit` (one run, the caller being thread 0).
+def control_bytes(threads: int) -> int:
+    """Size of the control block: every share's claim is on a cache line of its own."""
+    return FIELDS["claims"] + 64 * threads
 
-    `run(thread, threads, ARGUMENTS ..., control)` must be defined beside them. A worker
+
+def synchronisation(architecture: str) -> str:
+    """`claim`, `finish`, `finished`; `worker`, which runs until it is stopped; `submit`, a run on its caller's thread.
+
+    `run(thread, threads, run's number, ARGUMENTS ..., control)` must be defined beside them. A worker
     spins for the next ticket and then sleeps on a futex; where the system has none it goes on spinning and yields.
+
+    Phases are numbered from 1 through all runs. A phase has as many shares as there are threads, each worked on by who
+    claims it first: `claim` writes the phase's number where it finds a smaller one, `finish` counts shares, and
+    `finished` waits until all shares of a phase and of those before are counted. So nobody waits for a thread that has
+    no core: its shares are done by others, and when it comes late it finds nothing left to claim, however many runs
+    have gone by.
     """
     pause, declared = _PAUSE.get(architecture, ("", ""))
     number = _FUTEX.get(architecture)
@@ -63,35 +74,46 @@ def synchronisation(architecture: str) -> str:
 declare i64 @syscall(i64, ...)
 declare i32 @sched_yield()
 {declared}
-define void @barrier(ptr %control, i64 %threads) noinline nounwind {{
+define i1 @claim(ptr %control, i64 %share, i64 %number) noinline nounwind {{
 start:
-  %alone = icmp eq i64 %threads, 1
-  br i1 %alone, label %done, label %meet
-meet:
-  %arrived.at = getelementptr i8, ptr %control, i64 {FIELDS["arrived"]}
-  %turn.at = getelementptr i8, ptr %control, i64 {FIELDS["turn"]}
-  %turn = load atomic i64, ptr %turn.at acquire, align 8
-  %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel
-  %here = add i64 %before, 1
-  %last = icmp eq i64 %here, %threads
-  br i1 %last, label %open, label %wait
-open:
-  store atomic i64 0, ptr %arrived.at monotonic, align 8
-  %next = add i64 %turn, 1
-  store atomic i64 %next, ptr %turn.at release, align 8
-  br label %done
+  %far = mul i64 %share, 64
+  %place = add i64 %far, {FIELDS["claims"]}
+  %at = getelementptr i8, ptr %control, i64 %place
+  %seen = load atomic i64, ptr %at acquire, align 8
+  %left = icmp ult i64 %seen, %number
+  br i1 %left, label %free, label %taken
+free:
+  %swap = cmpxchg ptr %at, i64 %seen, i64 %number acq_rel acquire
+  %mine = extractvalue {{ i64, i1 }} %swap, 1
+  ret i1 %mine
+taken:
+  ret i1 false
+}}
+
+define void @finish(ptr %control) noinline nounwind {{
+start:
+  %done.at = getelementptr i8, ptr %control, i64 {FIELDS["done"]}
+  %before = atomicrmw add ptr %done.at, i64 1 acq_rel
+  ret void
+}}
+
+define void @finished(ptr %control, i64 %threads, i64 %number) noinline nounwind {{
+start:
+  %done.at = getelementptr i8, ptr %control, i64 {FIELDS["done"]}
+  %all = mul i64 %threads, %number
+  br label %wait
 wait:
-  %spins = phi i64 [ 0, %meet ], [ %more, %again ]
-  %now = load atomic i64, ptr %turn.at acquire, align 8
-  %changed = icmp ne i64 %now, %turn
-  br i1 %changed, label %done, label %spin
+  %spins = phi i64 [ 0, %start ], [ %more, %again ]
+  %now = load atomic i64, ptr %done.at acquire, align 8
+  %ended = icmp uge i64 %now, %all
+  br i1 %ended, label %done, label %spin
 spin:
   {pause}
   %more = add i64 %spins, 1
   %long = icmp ugt i64 %more, {_SPINS}
   br i1 %long, label %yield, label %again
 yield:
-  ; somebody's core is taken by another program: let it have this one
+  ; who works on the last share has lost his core: let him have this one
   %gave = call i32 @sched_yield()
   br label %again
 again:
@@ -104,8 +126,11 @@ define void @once(i64 %thread, ptr %control) noinline nounwind {{
 start:
   %threads.at = getelementptr i8, ptr %control, i64 {FIELDS["threads"]}
   %threads = load i64, ptr %threads.at
+  %runs.at = getelementptr i8, ptr %control, i64 {FIELDS["runs"]}
+  ; before the arguments: who is late has those of this run, or newer ones and nothing left to do
+  %number = load atomic i64, ptr %runs.at acquire, align 8
 {loads}
-  call void @run(i64 %thread, i64 %threads, {given}, ptr %control)
+  call void @run(i64 %thread, i64 %threads, i64 %number, {given}, ptr %control)
   ret void
 }}
 
@@ -165,6 +190,10 @@ done:
 
 define void @submit(ptr %control) noinline nounwind {{
 start:
+  %runs.at = getelementptr i8, ptr %control, i64 {FIELDS["runs"]}
+  %before = load i64, ptr %runs.at
+  %number = add i64 %before, 1
+  store atomic i64 %number, ptr %runs.at release, align 8
   call void @call(ptr %control)
   call void @once(i64 0, ptr %control)
   ret void

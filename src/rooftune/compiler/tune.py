@@ -23,7 +23,7 @@ from rooftune.protocols import Store
 
 __all__ = ["COMPILER", "Timer", "Tuner"]
 
-COMPILER = 2
+COMPILER = 3
 """Raised when a change of the kernels makes older measurements worthless."""
 
 _OF_A_KIND = 2

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import statistics
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 
 from rooftune.compiler.machine_code import CodeStore, compile_code
 from rooftune.compiler.program import Program, Selection
-from rooftune.compiler.threads import ARGUMENTS, CONTROL_BYTES, FIELDS
+from rooftune.compiler.threads import ARGUMENTS, FIELDS, control_bytes
 from rooftune.execute.placement import choose_cpus, sibling_groups, usable_cpus
 
-__all__ = ["SPINS", "Memory", "NativeProgram", "pages"]
+__all__ = ["SPINS", "Memory", "NativeProgram", "pages", "step_seconds"]
 
 Memory = Callable[[int], NDArray[np.uint8]]
 
@@ -58,7 +59,7 @@ class NativeProgram:
             self._weights[place * self._apart :][: packed.nbytes] = packed.view(np.uint8)
         self._arena = take(program.arena)
         self._stamps = np.zeros(len(program.phases) + 1, np.uint64)
-        self._control = pages(CONTROL_BYTES)
+        self._control = pages(control_bytes(threads))
         self._inputs = (ctypes.c_void_p * max(1, len(program.inputs)))()
         self._outputs = (ctypes.c_void_p * max(1, len(program.outputs)))()
         self._lock = threading.Lock()
@@ -81,9 +82,8 @@ class NativeProgram:
 
         def work(number: int) -> None:
             if cpus:
-                # one that may not choose runs where it is put: if it ended, the others would wait for ever
                 with contextlib.suppress(OSError):
-                    os.sched_setaffinity(0, {cpus[number]})
+                    os.sched_setaffinity(0, cpus)
             worker(address, number, 0)
 
         self._process, self._workers = os.getpid(), list[threading.Thread]()
@@ -142,7 +142,8 @@ class NativeProgram:
             self._control = self._arena = self._weights = np.zeros(0, np.uint8)
 
     def _places(self) -> tuple[int, ...]:
-        """A core for every thread; the caller's, who is the first, is free to go where the others leave room."""
+        """As many cores as threads, none of them half of another, for the system to choose from: a thread that is bound
+        to one would have to share it with the caller, or with another program, while others are idle."""
         usable = usable_cpus()
         if self.threads == 1 or len(usable) < self.threads or not hasattr(os, "sched_setaffinity"):
             return ()
@@ -153,6 +154,15 @@ class NativeProgram:
 
     def _word(self, place: int, value: int) -> None:
         self._control[place : place + 8].view(np.uint64)[0] = value
+
+
+def step_seconds(program: Program, rounds: Sequence[Sequence[float]]) -> list[float]:
+    """Median seconds of every step from those of all phases in several runs."""
+    found, place = [], 0
+    for step in program.steps:
+        places = range(place, place := place + len(step.phases))
+        found.append(statistics.median(sum(one[p] for p in places) for one in rounds))
+    return found
 
 
 def _require_rows(selection: Selection, array: NDArray[Any]) -> None:

@@ -21,8 +21,9 @@ from rooftune.compiler.program import Program, build
 from rooftune.compiler.rivals import better_of, second_choices
 from rooftune.compiler.target import Target
 from rooftune.compiler.tune import COMPILER, Tuner
+from rooftune.execute.code_store import CodeStore
 from rooftune.execute.database import Database
-from rooftune.execute.native_program import NativeProgram
+from rooftune.execute.native_program import NativeProgram, step_seconds
 from rooftune.execute.probe.stored import home
 from rooftune.machine.topology import read_topology
 
@@ -84,7 +85,8 @@ def tuned_program(lowered: Lowered, target: Target, tuner: Tuner, *, winograd: b
     if rivals:
         started = tuner.clock()
         second = build(lowered, target, winograd=winograd, choose=guesses, fixed=chosen | rivals)
-        chosen = better_of(first, second, _step_seconds(first, second, target))
+        seconds = _step_seconds(first, second, target, tuner)
+        chosen = chosen if seconds is None else better_of(first, second, seconds)
         tuner.left -= tuner.clock() - started
     told = [said(chosen[step.value]) for step in first.steps if step.value]
     tuner.store.put(key, {"chosen": told, "complete": not tuner.cut_short})
@@ -124,11 +126,20 @@ def _whole_key(lowered: Lowered, target: Target, tuner: Tuner, winograd: bool) -
     return "whole " + hashlib.sha256(told.encode()).hexdigest()
 
 
-def _step_seconds(first: Program, second: Program, target: Target) -> tuple[list[float], list[float]]:
-    """Median seconds of the steps of two programs that run in turns."""
+def _step_seconds(
+    first: Program, second: Program, target: Target, tuner: Tuner
+) -> tuple[list[float], list[float]] | None:
+    """Median seconds of the steps of two programs that run in turns; None where compiling one took so long that there
+    is no time for the other."""
     loaded: list[NativeProgram] = []
+    store, started = CodeStore(), tuner.clock()
     try:
-        loaded += [NativeProgram(program) for program in (first, second)]
+        loaded.append(NativeProgram(first, store=store))
+        # whoever asked for the first needs its code anyway: compiled now, it is there then
+        if tuner.clock() - started > tuner.left:
+            tuner.cut_short = True
+            return None
+        loaded.append(NativeProgram(second, store=store))
         random = np.random.default_rng(0)
         feed = _feed(first, random)
         rounds: tuple[list[list[float]], list[list[float]]] = ([], [])
@@ -139,7 +150,7 @@ def _step_seconds(first: Program, second: Program, target: Target) -> tuple[list
                 took = time.perf_counter() - started
                 if turn >= 2:
                     kept.append([share * took for share in native.phase_shares()])
-        return _by_step(first, rounds[0]), _by_step(second, rounds[1])
+        return step_seconds(first, rounds[0]), step_seconds(second, rounds[1])
     finally:
         for native in loaded:
             native.close()
@@ -153,14 +164,6 @@ def _feed(program: Program, random: np.random.Generator) -> dict[str, Any]:
         else random.standard_normal(program.dims[name], dtype=np.float32)
         for name in program.inputs
     }
-
-
-def _by_step(program: Program, rounds: Sequence[Sequence[float]]) -> list[float]:
-    found, place = [], 0
-    for step in program.steps:
-        places = range(place, place := place + len(step.phases))
-        found.append(statistics.median(sum(one[p] for p in places) for one in rounds))
-    return found
 
 
 def phase_seconds(programs: Sequence[Program], node: str, target: Target) -> list[float]:

@@ -15,7 +15,9 @@ def algorithm_table(record: Mapping[str, Any]) -> Table:
     """Operators of the best run whose algorithm was chosen, with the others' times, the slowest operator first."""
     profiles = section(record, "profiles")
     profile = section(profiles, "after") or section(profiles, "before")
-    gaps = {_key(row): row for row in rows(profile.get("operators"))}
+    # what only packs or clears for an operator has its nodes too, and no roof
+    operators = [row for row in rows(profile.get("operators")) if number(row.get("share_of_roof")) is not None]
+    gaps = {_key(row): row for row in operators}
     found = [row for row in rows(profile.get("kernels")) if section(row, "algorithm")]
     found.sort(key=lambda row: -(number(row.get("seconds")) or 0.0))
     columns = (

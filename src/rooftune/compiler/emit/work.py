@@ -1,4 +1,4 @@
-"""What every kernel starts with: its parameters, and its thread's share of the work."""
+"""What every kernel starts with: its parameters, and its share of the work."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def operands(op: Operation, pointers: Iterable[str]) -> tuple[Operand, ...]:
 
 @dataclass(frozen=True)
 class Phase:
-    """A function all threads run together, and what its pointers are; nobody goes on before all are done.
+    """A function that does one share of the work, and what its pointers are; nobody goes on before all are done.
 
     scratch   floats every thread needs beside them, `shared` those that all need together; where a phase needs both,
               the threads' own parts lie behind what is shared
@@ -56,17 +56,20 @@ class Phase:
 
 
 def begin(name: str, pointers: Sequence[str], target: Target) -> tuple[Function, dict[str, Value]]:
-    """A function `name(thread, threads, pointers ...)` and its pointers by name."""
-    parameters = [("thread", "i64"), ("threads", "i64"), *((p, "ptr") for p in pointers)]
+    """A function `name(thread, share, shares, pointers ...)` and its pointers by name.
+
+    It does one of so many shares, on the scratch memory of the thread that calls it.
+    """
+    parameters = [("thread", "i64"), ("share", "i64"), ("shares", "i64"), *((p, "ptr") for p in pointers)]
     code = Function(name, parameters, target.lanes, fused=target.fused)
     return code, {p: code.parameter(p) for p in pointers}
 
 
 @contextmanager
 def jobs(code: Function, count: int) -> Iterator[Value]:
-    """Run the body for this thread's share of `count` jobs: neighbouring ones, so that neighbours meet in its cache."""
-    thread, threads = code.parameter("thread"), code.parameter("threads")
-    start: Index = thread * count // threads
-    end: Index = (thread + 1) * count // threads
+    """Run the body for one share of `count` jobs: neighbouring ones, so that neighbours meet in a thread's cache."""
+    share, shares = code.parameter("share"), code.parameter("shares")
+    start: Index = share * count // shares
+    end: Index = (share + 1) * count // shares
     with code.loop(start, end) as job:
         yield job

@@ -58,7 +58,8 @@ class Native:
         return Candidate("native", settings, threads, label="winograd", exactness=Exactness.APPROXIMATES)
 
     def space(self, threads: int, objective: str = "latency", facts: ModelFacts | None = None) -> Sequence[Candidate]:
-        seconds = min(_TUNE_SECONDS, facts.budget) if facts is not None else _TUNE_SECONDS
+        # each variant of a model goes on measuring where the last one stopped
+        seconds = min(_TUNE_SECONDS, facts.budget / 3) if facts is not None else _TUNE_SECONDS
         first = self.default(threads, objective)
         plain = Candidate("native", {"winograd": False, "tune_seconds": seconds}, threads, label="direct")
         return [replace(first, settings={**first.settings, "tune_seconds": seconds}), plain]
@@ -153,25 +154,27 @@ class NativeModel:
 
     def profile(self, arrays: Arrays, runs: int) -> Profile:
         """Every step with its share of the run, by the processor's counter, which costs next to nothing."""
+        from rooftune.execute.native_program import step_seconds
         from rooftune.execute.profile import Kernel, assemble_profile
 
         seconds: list[float] = []
-        shares: list[list[float]] = []
+        rounds: list[list[float]] = []
         for _ in range(max(1, runs)):
             start = time.perf_counter()
             self.run(arrays)
             seconds.append(time.perf_counter() - start)
-            shares.append(self._program.phase_shares())
+            rounds.append([share * seconds[-1] for share in self._program.phase_shares()])
         whole = statistics.median(seconds)
-        kernels, place = [], 0
         steps = self._program.program.steps
+        # seconds, not shares: a run that was held up says little of most steps, but much of its whole
+        taken = step_seconds(self._program.program, rounds)
+        scale = whole / (sum(taken) or 1.0)
+        kernels = []
         for number, step in enumerate(steps):
-            places = range(place, place := place + len(step.phases))
-            share = statistics.median(sum(s[p] for p in places) for s in shares)
             nodes = tuple(dict.fromkeys(n for node in _worked_for(steps, number) for n in self._sources(node)))
             name = step.phases[0].function.name
             how = "name" if step.nodes else "layout"
-            kernels.append(Kernel(name, step.kernel, share * whole, nodes, how, _algorithm(step)))
+            kernels.append(Kernel(name, step.kernel, taken[number] * scale, nodes, how, _algorithm(step)))
         return assemble_profile(
             backend="native",
             settings=dict(self._candidate.settings),

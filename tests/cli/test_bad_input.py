@@ -165,6 +165,8 @@ BAD_ARGUMENTS: dict[str, str] = {
     "optimize ok.onnx --budget soon": "no length of time",
     "optimize ok.onnx --budget 0s": "no length of time",
     "optimize ok.onnx --seed -1": "--seed",
+    "compile ok.onnx --tune soon": "--tune 'soon' is no length of time",
+    "compile ok.onnx --tune 0": "or --tune off",
     "profile ok.onnx --backend nobody": "no backend is called 'nobody'",
     "profile ok.onnx --runs 0": "--runs",
     "analyze ok.onnx --machine zx81": "no machine is called 'zx81'",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -235,3 +238,62 @@ def test_a_defect_is_one_line_as_well(cli: InProcess, monkeypatch: pytest.Monkey
     assert "nobody expected this" in line
     assert "--debug" in line
     assert "Traceback" in cli("doctor", "--debug").err
+
+
+@pytest.fixture
+def without_llvm(tmp_path: Path) -> dict[str, str]:
+    """An environment in which LLVM is not installed."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['llvmlite'] = None\n")
+    return {"PYTHONPATH": str(tmp_path / "hidden")}
+
+
+def test_without_llvm_the_other_engines_run(
+    without_llvm: dict[str, str], conv_net: Path, host: Machine, tmp_path: Path
+) -> None:
+    looked = shell("doctor", environment=without_llvm)
+    assert looked.code == 3 and "pip install llvmlite" in looked.out
+    ended = shell(
+        "optimize", conv_net, "-o", tmp_path / "out", "--budget", "0.5s", "--json", "--no-rewrite",
+        environment=without_llvm,
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert {c["backend"] for c in ended.json["candidates"]}.isdisjoint({"native"})
+    assert "llvmlite" in json.dumps(ended.json)
+
+
+@pytest.mark.parametrize("command", [("compile",), ("analyze",)])
+def test_what_needs_llvm_says_so(
+    command: tuple[str, ...], without_llvm: dict[str, str], conv_net: Path, tmp_path: Path
+) -> None:
+    ended = shell(*command, conv_net, environment={**without_llvm, "ROOFTUNE_HOME": str(tmp_path / "new")})
+    assert ended.code == 3, ended.err
+    assert "pip install llvmlite" in ended.err and "defect" not in ended.err
+
+
+def test_a_cache_folder_that_cannot_be_made_is_found(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    looked = shell("doctor", environment={"ROOFTUNE_HOME": str(tmp_path / "file" / "home")})
+    assert looked.code == 3 and "cannot be written" in looked.out
+
+
+def test_an_interrupted_profile_leaves_nothing(conv_net: Path, host: Machine, tmp_path: Path) -> None:
+    (scratch := tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rooftune", "profile", str(conv_net), "--runs", "1000000", "--threads", "1"],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + 60
+        # the engine profiles into a file of its own
+        while time.monotonic() < end and not list(scratch.glob("rooftune-worker-*/rooftune-profile-*")):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and out == "" and "Traceback" not in err
+    assert list(scratch.iterdir()) == []

@@ -253,6 +253,8 @@ def test_what_cannot_be_verified_says_so(model_folder: Path, host: Machine, tmp_
     assert ended.json["speedup"]["median"] == 1
     assert "could not be verified" in ended.err.splitlines()[-1]
     assert names(out) == FILES, "the best found is kept and shown"
+    with pytest.warns(UserWarning, match="not verified"):
+        rooftune.load(out).close()
 
 
 @pytest.mark.skipif(not DIGITS.exists(), reason="the example has not been trained")

@@ -12,7 +12,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from rooftune.compiler.choose import Ranked, Schedule
+from rooftune.compiler.emit.function import Function
 from rooftune.compiler.lowering import Lowered, Shape
+from rooftune.compiler.machine_code import Code, compile_code
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Convolution, Operation
 from rooftune.compiler.program import Program, build
@@ -24,6 +26,14 @@ Floats = NDArray[np.float32]
 
 TARGETS = {name: found for name in WIDTHS if (found := host_target(name)) is not None}
 """Instruction sets of this processor; the narrower ones are found by leaving features out."""
+
+
+def apply_kernel(code: Function, target: Target, x: NDArray[Any], y: NDArray[Any]) -> Code:
+    """Run a kernel with the pointers `x` and `y` as the only share; returns its code."""
+    compiled = compile_code("\n".join([*code.declarations, code.finished()]), target.features)
+    kinds = (*[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 2)
+    compiled.function("test", None, *kinds)(0, 0, 1, x.ctypes.data, y.ctypes.data)
+    return compiled
 
 
 def guarded(size: int) -> NDArray[np.uint8]:

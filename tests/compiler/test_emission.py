@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 
@@ -11,12 +9,12 @@ from rooftune.compiler.emit.mathematics import EXPONENTIAL_ERROR, exponential
 from rooftune.compiler.emit.work import begin
 from rooftune.compiler.lower import lower
 from rooftune.compiler.lowering import Lowered
-from rooftune.compiler.machine_code import compile_code, emit_assembly, emit_object
+from rooftune.compiler.machine_code import emit_assembly, emit_object
 from rooftune.compiler.program import build
 from rooftune.compiler.target import WIDTHS, Target
 from rooftune.graph.text import model_of_text
 
-from .running import TARGETS
+from .running import TARGETS, apply_kernel
 
 NETWORK = """(float[1,3,16,16] x) => (float[1,5] y) <float[24,3,3,3] a, float[24,24,3,3] b, float[5,24] w>
     { c = Conv<pads=[1,1,1,1]>(x, a) r = Relu(c) d = Conv<pads=[1,1,1,1]>(r, b) s = Sigmoid(d)
@@ -42,15 +40,11 @@ def test_the_exponential_is_as_exact_as_it_says(isa: str) -> None:
     count = 1 << 16
     with code.loop(0, count, target.lanes) as place:
         code.store(exponential(code, code.load(at["x"], place)), at["y"], place)
-    text = "\n".join([*code.declarations, code.finished()])
-    run = compile_code(text, target.features).function(
-        "test", None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
-    )
     x = np.linspace(-87, 88, count, dtype=np.float32)
     y = np.empty_like(x)
-    run(0, 1, x.ctypes.data, y.ctypes.data)
+    apply_kernel(code, target, x, y)
     exact = np.exp(x.astype(np.float64))
     assert (np.abs(y - exact) / np.spacing(exact.astype(np.float32))).max() <= EXPONENTIAL_ERROR
     x[:4] = [np.nan, -np.inf, np.inf, 0]
-    run(0, 1, x.ctypes.data, y.ctypes.data)
+    apply_kernel(code, target, x, y)
     assert np.isnan(y[0]) and y[1] < 1e-37 and y[2] > 1e38 and y[3] == 1

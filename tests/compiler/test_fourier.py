@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +12,12 @@ from rooftune.compiler.emit.fourier import real_inverse, real_transform, transfo
 from rooftune.compiler.emit.work import begin
 from rooftune.compiler.kernels.fourier import Fourier
 from rooftune.compiler.kernels.grouped import Grouped
-from rooftune.compiler.machine_code import compile_code, emit_object
+from rooftune.compiler.machine_code import emit_object
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Activation
 from rooftune.compiler.target import WIDTHS, Target
 
-from .running import TARGETS, lowered, program
+from .running import TARGETS, apply_kernel, lowered, program
 from .test_grouped import OPERATION, Case, check
 
 FIRST = next(iter(TARGETS.values()))
@@ -38,11 +37,8 @@ def emitted(kind: str, size: int, target: Target, numbers: np.ndarray) -> np.nda
         y = [part for pair in transform(code, pairs, inverse=kind == "inverse") for part in pair]
     for row, value in enumerate(y):
         code.store(value, at["y"], row * target.lanes)
-    text = "\n".join([*code.declarations, code.finished()])
-    pointer, number = ctypes.c_void_p, ctypes.c_int64
-    run = compile_code(text, target.features).function("test", None, number, number, pointer, pointer)
     given, made = numbers.astype(np.float32), np.empty(numbers.shape, np.float32)
-    run(0, 1, given.ctypes.data, made.ctypes.data)
+    apply_kernel(code, target, given, made)
     return made
 
 

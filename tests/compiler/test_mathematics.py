@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 
 import numpy as np
@@ -14,10 +13,9 @@ from rooftune.compiler.emit import mathematics as m
 from rooftune.compiler.emit.activation import ACTIVATIONS, activate
 from rooftune.compiler.emit.function import Function, Value
 from rooftune.compiler.emit.work import begin
-from rooftune.compiler.machine_code import compile_code
 from rooftune.compiler.operations import Activation
 
-from .running import TARGETS
+from .running import TARGETS, apply_kernel
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -34,13 +32,9 @@ def apply(emit: Emit, x: Floats, isa: str) -> Floats:
     count = -(-x.size // target.lanes) * target.lanes
     with code.loop(0, count, target.lanes) as place:
         code.store(emit(code, code.load(at["x"], place)), at["y"], place)
-    text = "\n".join([*code.declarations, code.finished()])
-    compiled = compile_code(text, target.features)
-    assert "call" not in compiled.assembly
-    run = compiled.function("test", None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
     padded, found = np.zeros(count, np.float32), np.zeros(count, np.float32)
     padded[: x.size] = x
-    run(0, 1, padded.ctypes.data, found.ctypes.data)
+    assert "call" not in apply_kernel(code, target, padded, found).assembly
     return found[: x.size]
 
 

@@ -292,6 +292,42 @@ def test_group_normalization_that_nothing_is_declared_of(opset: int, tmp_path: P
     agrees(proto, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "inputs", "weights", "attributes", "output"),
+    [
+        ("MatMul", [4, 17], [16, 16], {}, [4, 16]),
+        ("Gemm", [4, 17], [16, 16], {}, [4, 16]),
+        ("Conv", [1, 8, 9, 9], [4, 3, 3, 3], {}, [1, 4, 7, 7]),
+        ("Conv", [1, 3, 9, 9], [4, 3, 3, 3], {}, [1, 4, 70, 70]),
+        ("Conv", [1, 3, 9, 9], [4, 3, 3, 3], {"pads": [1, 1, 1]}, [1, 4, 700, 700]),
+        ("ConvTranspose", [1, 3, 9, 9], [4, 3, 3, 3], {}, [1, 3, 11, 11]),
+        ("Add", [4, 5], [4, 6], {}, [4, 6]),
+        ("Concat", [1, 4, 5], [1, 4, 6], {"axis": 1}, [1, 8, 6]),
+    ],
+)
+def test_sizes_that_contradict_each_other_are_not_trusted(
+    kind: str,
+    inputs: list[int],
+    weights: list[int],
+    attributes: dict[str, object],
+    output: list[int],
+) -> None:
+    """onnx's inference passes over nodes it does not understand, and what the file declares is all that is left."""
+    node = helper.make_node(kind, ["x", "w"], ["m"], **attributes)
+    proto = model(
+        [node, helper.make_node("Relu", ["m"], ["y"])], {"x": inputs}, {"y": output}, {"w": numbers(*weights)}
+    )
+    proto.graph.value_info.append(helper.make_tensor_value_info("m", TensorProto.FLOAT, output))
+    found = load_proto(proto)
+    lowered = lower(found)
+    if isinstance(lowered, Refusal):
+        return
+    # what was inferred took the place of what was declared
+    said = {v.name: list(v.shape or ()) for n in found.ir.graph for v in n.outputs}
+    x = numbers(*inputs)
+    assert list(run(program(lowered, TARGETS[min(TARGETS)]), {"x": x}).shape) == said["y"] != output
+
+
 def test_parts_that_nobody_wants_have_sizes_all_the_same() -> None:
     node = helper.make_node("Split", ["x", "sizes"], ["", "y"], axis=1)
     proto = model([node], {"x": [1, 6, 3, 3]}, {"y": [1, 4, 3, 3]}, {"sizes": np.int64([2, 4])})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,14 +15,14 @@ from rooftune.compiler.emit.linear import multiply
 from rooftune.compiler.emit.toom_cook import POINTS, matrices
 from rooftune.compiler.emit.work import begin
 from rooftune.compiler.kernels.winograd import Winograd
-from rooftune.compiler.machine_code import compile_code, emit_assembly
+from rooftune.compiler.machine_code import emit_assembly
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Activation
 from rooftune.compiler.program import Program
 from rooftune.compiler.target import WIDTHS, Target
 from rooftune.compiler.tune import Tuner
 
-from .running import TARGETS, lowered, program, run
+from .running import TARGETS, apply_kernel, lowered, program, run
 from .test_convolutions import Shape, all_schedules, check, reference, tolerance
 
 WIDEST = next(iter(TARGETS.values()))
@@ -152,12 +151,9 @@ def product_code(matrix: NDArray[np.float64], target: Target) -> tuple[str, NDAr
     rows = multiply(code, matrix, [code.load(at["x"], j * lanes) for j in range(matrix.shape[1])])
     for i, row in enumerate(rows):
         code.store(row, at["y"], i * lanes)
-    text = "\n".join([*code.declarations, code.finished()])
-    kinds = (ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-    function = compile_code(text, target.features).function("test", None, *kinds)
     y = np.empty((matrix.shape[0], lanes), np.float32)
     x = vectors(matrix.shape[1], lanes)
-    function(0, 1, x.ctypes.data, y.ctypes.data)
+    apply_kernel(code, target, x, y)
     return code.finished(), y
 
 

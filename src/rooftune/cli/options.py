@@ -113,11 +113,12 @@ def read_shapes(texts: Sequence[str] | None) -> dict[str, list[int | str]]:
     return shapes
 
 
-def read_seconds(text: str) -> float:
-    """`60s`, `2m`, `500ms`, `90` → seconds."""
+def read_seconds(text: str, option: str = "--budget", other: str = "") -> float:
+    """`60s`, `2m`, `500ms`, `90` → seconds; `other` is what the option takes besides."""
     match = _SECONDS.fullmatch(text.strip())
     if match is None or float(match[1]) <= 0:
-        raise InputError(f"--budget {text!r} is no length of time", "write it like --budget 60s")
+        instead = f", or {option} {other}" if other else ""
+        raise InputError(f"{option} {text!r} is no length of time", f"write it like {option} 60s{instead}")
     return float(match[1]) * _UNITS[match[2]]
 
 

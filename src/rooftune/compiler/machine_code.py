@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.metadata
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from typing import Any, Protocol
 
-import llvmlite
-import llvmlite.binding as llvm
+from rooftune.errors import MissingDependency
 
 __all__ = ["Code", "CodeStore", "architecture", "compile_code", "emit_assembly", "emit_object", "host_features"]
+
+
+def _llvm() -> Any:
+    """LLVM, loaded when it is first needed: what needs no machine code works without."""
+    try:
+        import llvmlite.binding
+    except (ImportError, OSError) as why:
+        raise MissingDependency(f"LLVM cannot be loaded: {why}", "pip install llvmlite") from why
+    return llvmlite.binding
 
 
 def architecture() -> str:
@@ -29,7 +38,7 @@ _KEPT = 16
 @cache
 def host_features() -> frozenset[str]:
     """LLVM features that this processor has and its operating system has switched on."""
-    found = frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+    found = frozenset(name for name, present in _llvm().get_host_cpu_features().items() if present)
     # the architecture includes these; not every system lists them
     return found | {"x86_64": {"sse2"}, "aarch64": {"neon"}}.get(architecture(), set())
 
@@ -50,7 +59,7 @@ class Code:
     @cached_property
     def assembly(self) -> str:
         """What the processor runs, as text; made when it is asked for, as it takes as long as compiling."""
-        module, machine = _optimised(self.text, llvm.get_process_triple(), self.features, jit=True)
+        module, machine = _optimised(self.text, _llvm().get_process_triple(), self.features, jit=True)
         return str(machine.emit_assembly(module))
 
     def address(self, name: str) -> int:
@@ -61,8 +70,10 @@ class Code:
         return found
 
     def function(self, name: str, result: Any, *arguments: Any) -> Any:
-        """A function that Python can call; the call releases the interpreter lock."""
-        return ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
+        """A function that Python can call; the call releases the interpreter lock. It keeps the code alive."""
+        found = ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
+        found.code = self  # type: ignore[attr-defined]
+        return found
 
 
 class CodeStore(Protocol):
@@ -82,8 +93,8 @@ def compile_code(text: str, features: tuple[str, ...] = (), store: CodeStore | N
     """
     if store is None:
         return _compiled(text, features)
-    made_by = (llvmlite.__version__, *llvm.llvm_version_info, llvm.get_process_triple(), *features)
-    key = " ".join([hashlib.sha256(text.encode()).hexdigest(), *map(str, made_by)])
+    version, triple = importlib.metadata.version("llvmlite"), _llvm().get_process_triple()
+    key = " ".join([hashlib.sha256(text.encode()).hexdigest(), version, triple, *features])
     known = store.get(key)
     if known is not None:
         return _loaded(text, features, known)
@@ -94,14 +105,14 @@ def compile_code(text: str, features: tuple[str, ...] = (), store: CodeStore | N
 
 @lru_cache(maxsize=_KEPT)
 def _compiled(text: str, features: tuple[str, ...]) -> Code:
-    module, machine = _optimised(text, llvm.get_process_triple(), features, jit=True)
+    module, machine = _optimised(text, _llvm().get_process_triple(), features, jit=True)
     return _loaded(text, features, bytes(machine.emit_object(module)))
 
 
 def _loaded(text: str, features: tuple[str, ...], machine_code: bytes) -> Code:
-    empty, machine = _parsed("", llvm.get_process_triple(), features, jit=True)
-    engine = llvm.create_mcjit_compiler(empty, machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
+    empty, machine = _parsed("", _llvm().get_process_triple(), features, jit=True)
+    engine = _llvm().create_mcjit_compiler(empty, machine)
+    engine.add_object_file(_llvm().ObjectFileRef.from_data(machine_code))
     engine.finalize_object()
     return Code(text, features, machine_code, engine)
 
@@ -109,7 +120,7 @@ def _loaded(text: str, features: tuple[str, ...], machine_code: bytes) -> Code:
 def emit_assembly(text: str, triple: str = "", features: Sequence[str] = ()) -> str:
     """Assembly of LLVM text for any processor LLVM knows, by default this one; nothing is run."""
     _all_targets()
-    triple = triple or llvm.get_process_triple()
+    triple = triple or _llvm().get_process_triple()
     module, machine = _optimised(text, triple, features)
     return str(machine.emit_assembly(module))
 
@@ -125,17 +136,21 @@ def _parsed(text: str, triple: str, features: Sequence[str], jit: bool) -> tuple
     """A module, and the machine it is for."""
     if jit:
         _native()
-    module = llvm.parse_assembly(text)
+    module = _llvm().parse_assembly(text)
     module.triple = triple
     # the plain processor of the architecture: nothing beyond the named features can slip in, and no tuning
     # for a model halves 512-bit vectors
     cpu = {"x86_64": "x86-64"}.get(triple.partition("-")[0], "generic")
-    machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=cpu,
-        features=",".join(f"+{name}" for name in features),
-        opt=3,
-        reloc="default" if jit else "pic",
-        jit=jit,
+    machine = (
+        _llvm()
+        .Target.from_triple(triple)
+        .create_target_machine(
+            cpu=cpu,
+            features=",".join(f"+{name}" for name in features),
+            opt=3,
+            reloc="default" if jit else "pic",
+            jit=jit,
+        )
     )
     module.data_layout = str(machine.target_data)
     module.verify()
@@ -144,23 +159,23 @@ def _parsed(text: str, triple: str, features: Sequence[str], jit: bool) -> tuple
 
 def _optimised(text: str, triple: str, features: Sequence[str], jit: bool = False) -> tuple[Any, Any]:
     module, machine = _parsed(text, triple, features, jit)
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options = _llvm().create_pipeline_tuning_options(speed_level=3)
     # the kernels are blocked by hand: LLVM must not widen, merge or repeat them
     options.loop_unrolling = False
     options.loop_vectorization = False
     options.slp_vectorization = False
-    builder = llvm.create_pass_builder(machine, options)
+    builder = _llvm().create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return module, machine
 
 
 @cache
 def _native() -> None:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    _llvm().initialize_native_target()
+    _llvm().initialize_native_asmprinter()
 
 
 @cache
 def _all_targets() -> None:
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
+    _llvm().initialize_all_targets()
+    _llvm().initialize_all_asmprinters()

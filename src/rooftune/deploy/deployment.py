@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,10 @@ _REMEDY = "give a run folder written by `rooftune optimize`"
 
 @dataclass(frozen=True)
 class Deployment:
-    """Backend, settings, threads, precision and the shapes the open dimensions were bound to."""
+    """Backend, settings, threads, precision and the shapes the open dimensions were bound to.
+
+    verified  False where the outputs could not be shown to be those of the model given
+    """
 
     backend: str
     settings: Mapping[str, Any]
@@ -37,6 +41,7 @@ class Deployment:
     precision: str = "fp32"
     model: str = "model.onnx"
     input_shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    verified: bool = True
 
     @property
     def candidate(self) -> Candidate:
@@ -53,6 +58,7 @@ def write_deployment(deployment: Deployment, folder: Path) -> None:
         "threads": deployment.threads,
         "instances": 1,
         "concurrency": deployment.concurrency,
+        "verified": deployment.verified,
         "label": deployment.label,
         "settings": dict(deployment.settings),
         "input_shapes": {name: list(shape) for name, shape in deployment.input_shapes.items()},
@@ -94,6 +100,7 @@ def _parsed(data: Mapping[str, Any], file: Path) -> Deployment:
             label=str(data.get("label", "")),
             precision=str(data.get("precision", "fp32")),
             model=str(data.get("model", "model.onnx")),
+            verified=data.get("verified", True) is True,
             input_shapes={str(k): [int(d) for d in v] for k, v in data.get("input_shapes", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as why:
@@ -165,9 +172,14 @@ def _checked(inputs: Arrays, expected: Mapping[str, TensorSpec]) -> dict[str, An
 
 
 def load(folder: str | Path) -> Running:
-    """Load the run folder that `rooftune optimize` left, with the backend, settings and threads it chose."""
+    """Load the run folder that `rooftune optimize` left, with the backend, settings and threads it chose.
+
+    Warns where the result could not be verified.
+    """
     path = Path(folder)
     deployment = read_deployment(path)
+    if not deployment.verified:
+        warnings.warn(f"what {path} computes was not verified: its report says why", stacklevel=2)
     backend = find_backend(deployment.backend)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the engine is first imported
     try:

@@ -85,6 +85,8 @@ class Worker:
         usable = usable_cpus()
         wanted = tuple(cpus) if cpus is not None else choose_cpus(candidate.threads, usable, sibling_groups(usable))
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        # what engines leave behind when their process is killed goes with it
+        self._scratch = tempfile.TemporaryDirectory(prefix="rooftune-worker-", ignore_cleanup_errors=True)
         # The kernel's death signal follows the *thread* that started the child: ask for it from the main
         # thread only. Everywhere else the closed pipe ends the worker.
         by_main_thread = threading.current_thread() is threading.main_thread()
@@ -93,7 +95,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env=_environment(candidate.threads),
+            env={**_environment(candidate.threads), "TMPDIR": self._scratch.name},
         )
         assert self._process.stdin and self._process.stdout
         self._out, self._in = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -160,6 +162,7 @@ class Worker:
             if stream:
                 with contextlib.suppress(OSError):
                     stream.close()
+        self._scratch.cleanup()
 
     def __enter__(self) -> Worker:
         return self
@@ -167,6 +170,9 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            # the user wants to be rid of it: a long run would not hear that it is to end
+            self._process.kill()
         self.close()
 
     def _ask(self, body: Mapping[str, Any], arrays: Arrays | None = None, timeout: float | None = None) -> Frame:

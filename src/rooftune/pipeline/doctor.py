@@ -69,6 +69,6 @@ def _cache() -> Finding:
     probe = folder
     while not probe.exists():
         probe = probe.parent
-    if os.access(probe, os.W_OK):
+    if probe.is_dir() and os.access(probe, os.W_OK):
         return Finding("cache folder", "ok", str(folder))
     return Finding("cache folder", "broken", f"{folder} cannot be written", "set ROOFTUNE_HOME to a folder of yours")

@@ -77,6 +77,8 @@ def open_job(
     if objective not in OBJECTIVES:
         raise InputError(f"objective {objective!r} is not known", f"choose {' or '.join(OBJECTIVES)}")
     allowed = read_exactness(exactness)
+    if not isinstance(budget, int | float):
+        raise InputError(f"a budget of {budget!r} is no number", "give seconds, such as 60")
     if not 0 < budget < float("inf"):
         raise InputError(f"a budget of {budget} s allows no measurement", "give more, such as --budget 60s")
     count = thread_count(threads)

@@ -153,6 +153,7 @@ def _deployment(choice: Choice, job: Job, model: str) -> Deployment:
         label=candidate.label,
         model=model,
         input_shapes=job.shapes if job.model.bindings else {},
+        verified=choice.checks[choice.kept].passed,
     )
 
 

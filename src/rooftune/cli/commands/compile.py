@@ -67,7 +67,7 @@ def compile_(
         isa=isa,
         threads=thread_count(threads),
         exactness=exactness,
-        tune=0.0 if tune == "off" else read_seconds(tune),
+        tune=0.0 if tune == "off" else read_seconds(tune, "--tune", "off"),
         machine_code=dump in (None, "asm"),
         progress=ScreenProgress(),
     )

@@ -13,6 +13,7 @@ from rooftune.compiler.lower.integers import take_integers
 from rooftune.compiler.lower.node import Take
 from rooftune.compiler.lowering import Lowered, Lowering, static_dims
 from rooftune.graph.model import Model
+from rooftune.graph.node_shapes import contradiction_in
 from rooftune.verdicts import Refusal
 
 __all__ = ["lower", "refusals", "taken_operators"]
@@ -73,7 +74,8 @@ def _is_constant(node: ir.Node) -> bool:
 def _taken(work: Lowering, node: ir.Node) -> Refusal | None:
     first = node.inputs[0] if node.inputs else None
     if first is not None and first.name in work.integers:
-        return take_integers(work, node)
+        wrong = contradiction_in(node, work.opset)
+        return take_integers(work, node) if wrong is None else Refusal(wrong)
     take = taken_operators().get(node.op_type) if node.domain in ("", "ai.onnx") else None
     if take is None:
         return Refusal("there is no kernel for it")
@@ -86,4 +88,6 @@ def _taken(work: Lowering, node: ir.Node) -> Refusal | None:
     given = node.inputs[1:] if node.op_type == "Where" else node.inputs[:1]
     if any(v.dtype not in (None, ir.DataType.FLOAT) for v in (*given, *node.outputs) if v is not None):
         return Refusal("it does not work on fp32 numbers")
-    return take(work, node)
+    # code that trusts sizes which only the file declares would read and write anywhere
+    wrong = contradiction_in(node, work.opset)
+    return take(work, node) if wrong is None else Refusal(wrong)

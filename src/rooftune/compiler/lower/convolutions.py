@@ -30,6 +30,11 @@ def _conv(work: Lowering, node: ir.Node) -> Refusal | None:
     x = work.map(node.inputs[0], axes)
     if x is None:
         return Refusal("its input is no map of known size")
+    groups = int(attribute(node, "group", 1))
+    if groups < 1 or dims[1] % groups or out[1] % groups or tuple(weight.shape[:2]) != (out[1], dims[1] // groups):
+        return Refusal("its weights are for other channels")
+    if static_dims(input_of(node, 2)) not in (None, (out[1],)):
+        return Refusal("its bias is not one number per channel")
     kernel, strides, pads, dilations = found
     name = work.constant(node.inputs[1])
     if len(dims) == 3:
@@ -45,7 +50,7 @@ def _conv(work: Lowering, node: ir.Node) -> Refusal | None:
         strides=strides,
         pads=pads,
         dilations=dilations,
-        groups=int(attribute(node, "group", 1)),
+        groups=groups,
     )
     work.put(operation, node.outputs[0], axes)
     return None

@@ -28,6 +28,8 @@ def _transposed(work: Lowering, node: ir.Node) -> Refusal | None:
     if groups != 1 and not groups == dims[1] == out[1]:
         return Refusal(f"it has {groups} groups of several channels")
     weight = np.asarray(constant_tensor(node.inputs[1]).numpy())
+    if weight.shape[:2] != (dims[1], out[1] // groups) or static_dims(input_of(node, 2)) not in (None, (out[1],)):
+        return Refusal("its weights are for other channels")
     kernel, axes = weight.shape[2:], len(dims) - 2
     strides, dilations = numbers(node, "strides", axes), numbers(node, "dilations", axes)
     cut = _cut_before(node, dims[2:], out[2:], kernel, strides, dilations)

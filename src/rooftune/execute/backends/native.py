@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rooftune.errors import MissingDependency
 from rooftune.execute.backend import Candidate, LoadedModel, ModelFacts, TensorSpec
 from rooftune.execute.backends.onnxruntime import BACKEND as ONNXRUNTIME
 from rooftune.execute.backends.onnxruntime import OnnxRuntimeModel
@@ -48,7 +49,10 @@ class Native:
             return Refusal("not installed: pip install llvmlite", at=self.name)
         from rooftune.compiler.target import host_target
 
-        return None if host_target() is not None else Refusal("no kernels for this processor", at=self.name)
+        try:
+            return None if host_target() is not None else Refusal("no kernels for this processor", at=self.name)
+        except MissingDependency as why:
+            return Refusal(f"{why.cause}: {why.remedy}", at=self.name)
 
     def version(self) -> str:
         return importlib.metadata.version("rooftune")

@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rooftune
+from rooftune.compiler.target import host_target
 from rooftune.deploy.deployment import Deployment, read_deployment, write_deployment
 from rooftune.errors import InputError, MissingDependency
+from rooftune.execute.open_sizes import OpenSizesModel
+from rooftune.graph.save import save_graph
+from rooftune.graph.text import model_of_text
 
 from .. import models
 
@@ -150,3 +154,29 @@ def test_an_engine_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependency, match=r"pip install rooftune\[openvino\]"):
         rooftune.load(deploy(folder, backend="openvino"))
+
+
+def test_what_was_not_verified_is_loaded_with_a_warning(folder: Path) -> None:
+    with pytest.warns(UserWarning, match="not verified"):
+        rooftune.load(deploy(folder, verified=False)).close()
+
+
+@pytest.mark.skipif(host_target() is None, reason="no kernels for this processor")
+def test_a_compiled_model_takes_what_its_open_sizes_allow(folder: Path) -> None:
+    """What it was made for is compiled at once; others are answered, and compiled when they come again."""
+    model = model_of_text("(float[N,4,6,6] x) => (float[N,4,5,5] y) { a = Relu(x) y = MaxPool<kernel_shape=[2,2]>(a) }")
+    save_graph(model.ir, folder / "model.onnx")
+    x = np.random.default_rng(0).standard_normal((5, 4, 6, 6)).astype(np.float32)
+    windows = np.maximum(x, 0)
+    expected = np.max([windows[..., i : i + 5, j : j + 5] for i in (0, 1) for j in (0, 1)], axis=0)
+    native = {"backend": "native", "settings": {"winograd": True, "tune_seconds": 0.0}}
+    with rooftune.load(deploy(folder, **native, input_shapes={"x": [2, 4, 6, 6]})) as run:
+        inner = run._model
+        assert isinstance(inner, OpenSizesModel)
+        assert list(inner.compiled) == [(("x", (2, 4, 6, 6)),)]
+        for count in (2, 5, 1, 5, 5):
+            np.testing.assert_array_equal(run({"x": x[:count]})["y"], expected[:count])
+        assert inner.settle() and len(inner.compiled) == 2
+        np.testing.assert_array_equal(run({"x": x})["y"], expected)
+        with pytest.raises(InputError, match="expected"):
+            run({"x": x[:, :3]})

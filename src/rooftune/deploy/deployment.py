@@ -14,7 +14,7 @@ import numpy as np
 import tomli_w
 
 from rooftune.errors import InputError
-from rooftune.execute.backend import Candidate, LoadedModel, TensorSpec, find_backend
+from rooftune.execute.backend import Candidate, LoadedModel, TakesOtherSizes, TensorSpec, find_backend
 from rooftune.protocols import Arrays
 from rooftune.records import write_text_atomically
 
@@ -124,7 +124,7 @@ class Running:
         """Run once. InputError names an input that is missing, unknown, or of wrong rank or element type."""
         if self._closed:
             raise InputError("the model was closed", "load the run folder again")
-        return self._model.run(_checked(inputs, self._model.inputs))
+        return self._model.run(_checked(inputs, self._model.inputs, bool(self.deployment.input_shapes)))
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -148,8 +148,10 @@ class Running:
         self.close()
 
 
-def _checked(inputs: Arrays, expected: Mapping[str, TensorSpec]) -> dict[str, Any]:
+def _checked(inputs: Arrays, expected: Mapping[str, TensorSpec], bound: bool) -> dict[str, Any]:
     remedy = "the model takes " + ", ".join(f"{n}: {s.dtype}{list(s.shape)}" for n, s in expected.items())
+    if bound:
+        remedy += "; for other sizes optimize it again with --batch or --shape"
     if not isinstance(inputs, Mapping):
         raise InputError(f"expected a mapping from input name to array, found {type(inputs).__name__}", remedy)
     for name in expected:
@@ -183,7 +185,11 @@ def load(folder: str | Path) -> Running:
     backend = find_backend(deployment.backend)
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the engine is first imported
     try:
-        model = backend.load(path / deployment.model, deployment.candidate, deployment.input_shapes)
+        file, shapes = path / deployment.model, deployment.input_shapes
+        if shapes and isinstance(backend, TakesOtherSizes):
+            model = backend.load_open(file, deployment.candidate, shapes)
+        else:
+            model = backend.load(file, deployment.candidate, shapes)
     except Exception as why:  # engines raise what they like
         reason = " ".join(str(why).split())[:600] or type(why).__name__
         raise InputError(f"{deployment.backend} cannot load {path / deployment.model}: {reason}", _REMEDY) from why

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rooftune.errors import InputError, MissingDependency
 from rooftune.protocols import Arrays
@@ -26,6 +26,7 @@ __all__ = [
     "Candidate",
     "LoadedModel",
     "ModelFacts",
+    "TakesOtherSizes",
     "TensorSpec",
     "find_backend",
     "known_backends",
@@ -166,6 +167,15 @@ class Backend(Protocol):
         self, model_path: Path, candidate: Candidate, input_shapes: Mapping[str, Sequence[int]] | None = None
     ) -> LoadedModel:
         """Load a model into this process; `input_shapes` bind open dimensions. Errors are the engine's own."""
+        ...
+
+
+@runtime_checkable
+class TakesOtherSizes(Protocol):
+    """A backend whose models are made for some sizes, and that can let others come too."""
+
+    def load_open(self, model_path: Path, candidate: Candidate, first: Mapping[str, Sequence[int]]) -> LoadedModel:
+        """Load a model that is ready for some shapes of its inputs, and takes all that its open dimensions allow."""
         ...
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -126,6 +126,11 @@ class OpenSizesModel:
         if found is None and sizes is not None:
             self._programs.asked(sizes)
 
+    def prepare(self, shapes: Mapping[str, Sequence[int]], compile_sizes: Compile) -> None:
+        """Compile for the sizes that will be asked for first, before anybody asks."""
+        sizes = {name: tuple(shapes[name]) for name in sorted(shapes)}
+        self._programs.keep(tuple(sizes.items()), compile_sizes(sizes), 0.0)
+
     def settle(self, timeout: float = 60.0) -> bool:
         """Wait until there is nothing left to compile; False when that takes longer than `timeout` seconds."""
         return self._programs.settle(timeout)
@@ -221,7 +226,7 @@ class _Programs:
                     made = self._compile(dict(sizes))
                 except Exception as why:  # compilers and engines raise what they like
                     made = Refusal(" ".join(str(why).split()) or type(why).__name__)
-                self._keep(sizes, made, time.monotonic() - started)
+                self.keep(sizes, made, time.monotonic() - started)
                 del made
         finally:
             atexit.unregister(self._end)
@@ -237,7 +242,8 @@ class _Programs:
                 self._changed.wait(pause if self._waiting else None)
         return None
 
-    def _keep(self, sizes: Sizes, made: CompiledModel | Refusal, seconds: float) -> None:
+    def keep(self, sizes: Sizes, made: CompiledModel | Refusal, seconds: float) -> None:
+        """Let a program answer from now on, or remember why there is none; `seconds` were spent on it."""
         going: list[Leased] = []
         with self._changed:
             self._working = None

@@ -103,6 +103,17 @@ class Native:
             return Elsewhere(model_path, ONNXRUNTIME.default(candidate.threads), found)
         return found
 
+    def load_open(self, model_path: Path, candidate: Candidate, first: Mapping[str, Sequence[int]]) -> LoadedModel:
+        """A model that is compiled for some sizes at once, and takes others too where its sizes are open."""
+        from rooftune.graph.load import load
+
+        model = load(model_path)
+        if not model.open_dimensions:
+            return self.load(model_path, candidate, first)
+        found = _of_open_sizes(model, model_path, candidate)
+        found.prepare(first, lambda shapes: _compiled_for(model_path, candidate, shapes))
+        return found
+
 
 class NativeModel:
     """A compiled program, with arrays in and arrays out."""
@@ -301,10 +312,8 @@ def _loaded(found: Divided, model: Model, candidate: Candidate) -> list[RunningS
 
 
 def _of_open_sizes(model: Model, model_path: Path, candidate: Candidate) -> OpenSizesModel:
-    from rooftune.execute.divide import Shares
     from rooftune.execute.fallback import fallback_candidate
     from rooftune.execute.open_sizes import OpenSizesModel
-    from rooftune.graph.load import load
 
     files = [model_path, *(model_path.parent / name for name in model.data_files)]
     as_loaded = _marks(files)
@@ -314,11 +323,20 @@ def _of_open_sizes(model: Model, model_path: Path, candidate: Candidate) -> Open
     def compile_sizes(shapes: Mapping[str, tuple[int, ...]]) -> NativeModel | PartitionedModel | Refusal:
         if _marks(files) != as_loaded:
             return Refusal("the model's file is another one now")
-        found = _compiled(load(model_path, shapes=shapes), untimed)
-        return _first_reason(found) if isinstance(found, Shares) else found
+        return _compiled_for(model_path, untimed, shapes)
 
     at_first = _all_elsewhere(f"{_open_text(model)}: what comes often is compiled")
     return OpenSizesModel(Elsewhere(model_path, fallback_candidate(candidate.threads), at_first), compile_sizes)
+
+
+def _compiled_for(
+    model_path: Path, candidate: Candidate, shapes: Mapping[str, Sequence[int]]
+) -> NativeModel | PartitionedModel | Refusal:
+    from rooftune.execute.divide import Shares
+    from rooftune.graph.load import load
+
+    found = _compiled(load(model_path, shapes=shapes), candidate)
+    return _first_reason(found) if isinstance(found, Shares) else found
 
 
 def _open_text(model: Model) -> str:

@@ -232,8 +232,11 @@ def test_tuning_gives_integers_that_every_table_has() -> None:
     assert tuning.tuned_program(found, target, tuner).integers == {"i": "int64", "m": "bool"}
     assert store.kept[0].startswith("whole ")
     program = build(found, target)
-    first, second = tuning._step_seconds(program, program, target)
-    assert len(first) == len(second) == len(program.steps)
+    tuner.left = 60.0
+    raced = tuning._step_seconds(program, program, target, tuner)
+    assert raced is not None and [len(seconds) for seconds in raced] == [len(program.steps)] * 2
+    tuner.left = 0.0
+    assert tuning._step_seconds(program, program, target, tuner) is None and tuner.cut_short
 
 
 def test_inputs_that_nobody_reads_keep_their_type(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ bench: $(VENV)/.bench  ## every claim's script; results go to benchmarks/results
 	$(BIN)/python benchmarks/convolutions.py
 	$(BIN)/python benchmarks/compiling.py
 	$(BIN)/python benchmarks/errors.py
+	$(BIN)/python benchmarks/crowded.py
 
 clean:  ## remove what was built
 	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

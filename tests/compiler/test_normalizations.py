@@ -113,6 +113,17 @@ def shares(x: Floats, scale: float) -> Doubles:
     return power / power.sum(axis=1, keepdims=True)
 
 
+def large_masked_or_none() -> Floats:
+    """Columns: huge, masked after the third, all masked, one infinite, one not a number, ordinary."""
+    x = numbers(1, 20, 1, 6)
+    x[0, :, 0, 0] *= 1e30
+    x[0, 3:, 0, 1] = -np.inf
+    x[0, :, 0, 2] = -np.inf
+    x[0, 4, 0, 3] = np.inf
+    x[0, 5, 0, 4] = np.nan
+    return x
+
+
 @pytest.mark.parametrize(
     ("shape", "scale"),
     [((3, 197, 1, 29), 1.0), ((2, 5, 3, 4), -0.5), ((4, 17, 1, 1), 1.0), ((1, 100, 1, 1), 0.25)],
@@ -124,12 +135,7 @@ def test_softmax(shape: tuple[int, int, int, int], scale: float, target: Target)
 
 
 def test_softmax_of_numbers_that_are_large_masked_or_none(target: Target) -> None:
-    x = numbers(1, 20, 1, 6)
-    x[0, :, 0, 0] *= 1e30
-    x[0, 3:, 0, 1] = -np.inf
-    x[0, :, 0, 2] = -np.inf
-    x[0, 4, 0, 3] = np.inf
-    x[0, 5, 0, 4] = np.nan
+    x = large_masked_or_none()
     found = run_one(Softmax((), "x", "y"), x, x.shape, target)[0, :, 0]
     with np.errstate(invalid="ignore"):
         expected = shares(x, 1.0)[0, :, 0]
@@ -149,12 +155,7 @@ def test_logarithms_of_softmax(shape: tuple[int, int, int, int], scale: float, t
 
 
 def test_logarithms_of_numbers_that_are_large_masked_or_none(target: Target) -> None:
-    x = numbers(1, 20, 1, 6)
-    x[0, :, 0, 0] *= 1e30
-    x[0, 3:, 0, 1] = -np.inf
-    x[0, :, 0, 2] = -np.inf
-    x[0, 4, 0, 3] = np.inf
-    x[0, 5, 0, 4] = np.nan
+    x = large_masked_or_none()
     found = run_one(Softmax((), "x", "y", logarithm=True), x, x.shape, target)[0, :, 0]
     assert np.isfinite(found[:, 0]).all() and found[:, 0].max() == 0
     with np.errstate(invalid="ignore"):

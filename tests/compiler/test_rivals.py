@@ -125,6 +125,8 @@ def test_measuring_goes_on_where_it_was_cut_short_and_ends() -> None:
     store, calls = Remembering(), list[int]()
     tuned_program(mixed(), target(), ticking(store, 1.0, calls))
     assert len(calls) == 1, "each convolution takes all of the time"
+    tuned_program(mixed(), target(), ticking(store, 1.0, calls))
+    assert len(calls) == 1, "the same model is not measured again for as much time as it had"
     tuned_program(mixed(), target(), ticking(store, 2.0, calls))
     assert len(calls) == 2
     (whole,) = (value for key, value in store.kept.items() if key.startswith("whole "))

@@ -87,7 +87,7 @@ class Lowering:
     integers  values of the graph that are read in the array of an input
     made      where the operation stands that makes a value
     gates     sigmoids that are computed by whoever multiplies with them, by their value
-    opset     version of the standard operators
+    opsets    versions of operators by domain, the standard one as ""
     truths    values made of integers for several readers, by what they are made of
     """
 
@@ -100,7 +100,7 @@ class Lowering:
         self.gates: dict[str, str] = {}
         self.truths: dict[Integers, ir.Value] = {}
         graph = model.ir.graph
-        self.opset = graph.opset_imports.get("", 1)
+        self.opsets = {("" if domain == "ai.onnx" else domain): v for domain, v in graph.opset_imports.items()}
         made = (value for node in graph for value in node.outputs)
         self._names = {value.name for value in (*graph.inputs, *graph.initializers.values(), *made)}
         self._copies: dict[tuple[View, Shape, Pieces], str] = {}

@@ -12,22 +12,21 @@ import numpy as np
 
 from rooftune.compiler.budget import MOST_WEIGHTS, within
 from rooftune.compiler.choose import Ranked, Schedule, arithmetic, guesses
-from rooftune.compiler.emit.work import Operand, Phase
-from rooftune.compiler.kernels.borders import emit_clear, emit_pack, emit_unpack
+from rooftune.compiler.emit.work import Phase
+from rooftune.compiler.kernels.borders import CLEAR, emit_clear, emit_pack, emit_unpack
 from rooftune.compiler.kernels.kernel import kernel_of
 from rooftune.compiler.lowering import Lowered, Shape
 from rooftune.compiler.maps import Halo, Map
 from rooftune.compiler.memory import place_values
 from rooftune.compiler.operations import Convolution, Embedding, Floats, Integers, Operation, Pointwise
+from rooftune.compiler.program_text import program_text
 from rooftune.compiler.target import Target
-from rooftune.compiler.threads import ARGUMENTS, synchronisation
 
 __all__ = ["Choose", "Program", "Selection", "Step", "build"]
 
 _FILLED = 1.03
 """What other weights grow to at most, where the last vector is filled up."""
 
-_CLEAR = "clear"
 
 _FEW_CHANNELS = 4
 """Images of at most so many channels are not filled up to a vector."""
@@ -120,98 +119,8 @@ class Program:
         return whole, places
 
     def text(self, weight_places: Mapping[str, int]) -> str:
-        """The program in LLVM's text form."""
-        functions, declarations, calls = [], dict[str, None](), _stamp(0)
-        shared: dict[str, str] = {}
-        number = 0
-        for place, (step, phase) in enumerate(self.phases):
-            # layers of the same shape share their code
-            body = phase.function.finished("")
-            called = shared.setdefault(body, phase.function.name)
-            if called == phase.function.name:
-                functions.append(phase.function.finished())
-                declarations |= phase.function.declarations
-            pointers = []
-            for operand in phase.operands:
-                number += 1
-                calls.append(self._pointer(f"%p{number}", operand, step, weight_places))
-                pointers.append(f"ptr %p{number}")
-            calls.append(f"  ; {_printable(', '.join(step.nodes))}: {step.kernel}")
-            calls += _shared_out(place, called, pointers)
-            if step.kernel != _CLEAR:
-                # the room around a value and its pixels are written by two steps that nobody has to wait between
-                calls.append(f"  call void @finished(ptr %control, i64 %threads, i64 %number{place})")
-            calls += _stamp(place + 1)
-        pointers = [f"ptr %{name}" for name in ARGUMENTS]
-        parameters = ", ".join(["i64 %thread", "i64 %threads", "i64 %run", *pointers, "ptr %control"])
-        head = [
-            f"define void @run({parameters}) noinline nounwind {{\nstart:",
-            "  %first = icmp eq i64 %thread, 0",
-            "  %runs.before = sub i64 %run, 1",
-            f"  %phases.before = mul i64 %runs.before, {len(self.phases)}",
-        ]
-        run = "\n".join([*head, *calls, "  ret void", "}"])
-        counter = "declare i64 @llvm.readcyclecounter()"
-        return "\n".join([*declarations, counter, *functions, run, synchronisation(self.target.architecture)])
-
-    def _pointer(self, name: str, operand: Operand, step: Step, weight_places: Mapping[str, int]) -> str:
-        if operand.kind in ("input", "output"):
-            place = (self.inputs if operand.kind == "input" else self.outputs).index(operand.name)
-            found = f"  {name}.at = getelementptr inbounds ptr, ptr %{operand.kind}s, i64 {place}"
-            return f"{found}\n  {name} = load ptr, ptr {name}.at, align 8"
-        base, place = "arena", step.scratch
-        if operand.kind == "weights":
-            base, place = "weights", 4 * weight_places[operand.name]
-        elif operand.kind == "value" and operand.name not in self.places:
-            # known ahead: it lies among the weights
-            base, place = "weights", 4 * weight_places[f"{operand.name}.map"]
-        elif operand.kind == "value":
-            place = self.places[operand.name]
-        return f"  {name} = getelementptr inbounds i8, ptr %{base}, i64 {place}"
-
-
-def _printable(text: str) -> str:
-    """A model's names on one line: what they hold must not become code."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _shared_out(place: int, function: str, pointers: Sequence[str]) -> list[str]:
-    """Do the thread's own share of a phase, then those that nobody has begun."""
-    n = place
-    return [
-        f"  %number{n} = add i64 %phases.before, {place + 1}",
-        f"  br label %share{n}",
-        f"share{n}:",
-        f"  %tried{n} = phi i64 [ 0, %go{n} ], [ %next{n}, %after{n} ]",
-        f"  %sum{n} = add i64 %thread, %tried{n}",
-        f"  %beyond{n} = icmp uge i64 %sum{n}, %threads",
-        f"  %less{n} = sub i64 %sum{n}, %threads",
-        f"  %which{n} = select i1 %beyond{n}, i64 %less{n}, i64 %sum{n}",
-        f"  %mine{n} = call i1 @claim(ptr %control, i64 %which{n}, i64 %number{n})",
-        f"  br i1 %mine{n}, label %work{n}, label %after{n}",
-        f"work{n}:",
-        f"  call void @{function}({', '.join(['i64 %thread', f'i64 %which{n}', 'i64 %threads', *pointers])})",
-        "  call void @finish(ptr %control)",
-        f"  br label %after{n}",
-        f"after{n}:",
-        f"  %next{n} = add i64 %tried{n}, 1",
-        f"  %left{n} = icmp ult i64 %next{n}, %threads",
-        f"  br i1 %left{n}, label %share{n}, label %end{n}",
-        f"end{n}:",
-    ]
-
-
-def _stamp(place: int) -> list[str]:
-    """The first thread notes the time; a reading costs some 20 cycles."""
-    return [
-        f"  br i1 %first, label %note{place}, label %go{place}",
-        f"note{place}:",
-        f"  %tick{place} = call i64 @llvm.readcyclecounter()",
-        f"  %tick{place}.at = getelementptr inbounds i64, ptr %stamps, i64 {place}",
-        f"  store i64 %tick{place}, ptr %tick{place}.at",
-        f"  br label %go{place}",
-        f"go{place}:",
-    ]
+        """The program in LLVM's text form, for packed weights that begin at these places, in floats."""
+        return program_text(self, weight_places)
 
 
 def build(
@@ -322,7 +231,7 @@ def _with_halos(lowered: Lowered, maps: Mapping[str, Map], chosen: Mapping[str, 
 def _clear(name: str, maps: Mapping[str, Map], target: Target, function: str) -> list[Step]:
     if not any(maps[name].halo):
         return []
-    return [Step((), _CLEAR, tuple(emit_clear(function, name, maps[name], target)))]
+    return [Step((), CLEAR, tuple(emit_clear(function, name, maps[name], target)))]
 
 
 def _step(op: Operation, name: str, maps: Mapping[str, Map], schedule: Schedule | None, target: Target) -> Step:

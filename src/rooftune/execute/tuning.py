@@ -67,8 +67,10 @@ def tuned_program(lowered: Lowered, target: Target, tuner: Tuner, *, winograd: b
     """The program with schedules measured alone, and the best two of each raced inside the whole of it.
 
     What was chosen is remembered with the shapes of the whole model, and taken from there if every schedule had been
-    measured; otherwise measuring goes on where it was cut short. Without any time left the best alone are taken.
+    measured, or nobody gives more time than was given then; otherwise measuring goes on where it was cut short. Without
+    any time left the best alone are taken.
     """
+    given = tuner.left
     key = _whole_key(lowered, target, tuner, winograd)
     kept = _remembered(tuner.store.get(key), lowered, target, tuner, winograd)
     if kept is not None:
@@ -79,17 +81,17 @@ def tuned_program(lowered: Lowered, target: Target, tuner: Tuner, *, winograd: b
     first = build(lowered, target, winograd=winograd, choose=tuner)
     tuner.left += reserve
     rivals = second_choices(first)
-    if tuner.left <= 0:
-        return first
     chosen = {step.value: step.schedule for step in first.steps if step.schedule is not None}
-    if rivals:
+    tuner.cut_short |= bool(rivals) and tuner.left <= 0
+    if rivals and tuner.left > 0:
         started = tuner.clock()
         second = build(lowered, target, winograd=winograd, choose=guesses, fixed=chosen | rivals)
         seconds = _step_seconds(first, second, target, tuner)
         chosen = chosen if seconds is None else better_of(first, second, seconds)
         tuner.left -= tuner.clock() - started
     told = [said(chosen[step.value]) for step in first.steps if step.value]
-    tuner.store.put(key, {"chosen": told, "complete": not tuner.cut_short})
+    if given > 0:
+        tuner.store.put(key, {"chosen": told, "complete": not tuner.cut_short, "given_seconds": given})
     if all(step.schedule == chosen[step.value] for step in first.steps if step.value):
         return first
     tuner.left, left = 0.0, tuner.left
@@ -100,18 +102,23 @@ def tuned_program(lowered: Lowered, target: Target, tuner: Tuner, *, winograd: b
 
 def _remembered(known: Any, lowered: Lowered, target: Target, tuner: Tuner, winograd: bool) -> Program | None:
     """The program with the schedules that a store tells; None where it does not tell all, or nobody can read it."""
-    told = known.get("chosen") if isinstance(known, dict) and (known.get("complete") or tuner.left <= 0) else None
-    if not isinstance(told, list):
+    if not isinstance(known, dict):
+        return None
+    told, given = known.get("chosen"), known.get("given_seconds")
+    enough = known.get("complete") or tuner.left <= (given if isinstance(given, int | float) else 0.0)
+    if not enough or not isinstance(told, list):
         return None
     tuner.left, left = 0.0, tuner.left
-    first = build(lowered, target, winograd=winograd, choose=tuner)
-    tuner.left = left
-    names = {said(r.schedule): r.schedule for step in first.steps for r in step.others}
-    values = [step.value for step in first.steps if step.value]
-    if len(told) != len(values) or not all(isinstance(text, str) and text in names for text in told):
-        return None
-    wanted = {value: names[text] for value, text in zip(values, told, strict=True)}
-    return build(lowered, target, winograd=winograd, choose=tuner, fixed=wanted)
+    try:
+        first = build(lowered, target, winograd=winograd, choose=tuner)
+        names = {said(r.schedule): r.schedule for step in first.steps for r in step.others}
+        values = [step.value for step in first.steps if step.value]
+        if len(told) != len(values) or not all(isinstance(text, str) and text in names for text in told):
+            return None
+        wanted = {value: names[text] for value, text in zip(values, told, strict=True)}
+        return build(lowered, target, winograd=winograd, choose=tuner, fixed=wanted)
+    finally:
+        tuner.left = left
 
 
 def _whole_key(lowered: Lowered, target: Target, tuner: Tuner, winograd: bool) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import onnx
@@ -17,6 +16,7 @@ from onnx_ir import serde
 
 from rooftune.graph.control_flow_shapes import CONTROL_FLOW
 from rooftune.graph.microsoft_shapes import MICROSOFT, element_type
+from rooftune.graph.node_shapes import infer_node
 from rooftune.graph.open_shapes import RULES, Dims
 from rooftune.graph.small_values import SmallValues, attribute
 from rooftune.graph.stored_tensor import StoredTensor
@@ -134,36 +134,13 @@ class Repair:
         nothing: list[onnx.TypeProto | None] = [None] * len(node.outputs)
         if node.op_type == "Split" and len(node.inputs) > 1 and self.values.of(node.inputs[1]) is None:
             return nothing
-        schema = _schema(node.domain, node.op_type, self.opsets.get("" if node.domain == "ai.onnx" else node.domain))
-        if schema is None or node.op_type in CONTROL_FLOW or _heavy(node):
+        if node.op_type in CONTROL_FLOW or _heavy(node):
             return nothing
         try:
-            types, data = {}, {}
-            for value in node.inputs:
-                if value is None or not value.name:
-                    continue
-                if value.type is None:
-                    return nothing
-                types[value.name] = self._type_proto(value)
-                known = self.values.of(value)
-                if known is not None and known.dtype != object and value.dtype is not None:
-                    fitting = known.astype(value.dtype.numpy())
-                    data[value.name] = ir.to_proto(ir.Tensor(fitting, dtype=value.dtype, name=value.name))
-            imports = [onnx.helper.make_opsetid(d, v) for d, v in self.opsets.items()]
-            found = onnx.shape_inference.infer_node_outputs(
-                schema, ir.to_proto(node), types, data, opset_imports=imports
-            )
+            found = infer_node(node, self.opsets, self.values.of)
         except Exception:  # onnx's inference raises many types for nodes it does not like; the rules come next
             return nothing
-        return [found.get(output.name or "") for output in node.outputs]
-
-    def _type_proto(self, value: ir.Value) -> onnx.TypeProto:
-        proto = onnx.TypeProto()
-        if value.type is not None:
-            serde.serialize_type_into(proto, value.type)
-        if value.shape is not None:
-            serde.serialize_shape_into(proto, value.shape)
-        return proto
+        return [(found or {}).get(output.name or "") for output in node.outputs]
 
     def _by_rule(self, node: ir.Node) -> Sequence[Dims]:
         if node.domain in ("", "ai.onnx"):
@@ -304,13 +281,3 @@ def _heavy(node: ir.Node) -> bool:
         for a in node.attributes.values()
         if not a.is_ref()
     )
-
-
-@lru_cache(maxsize=2048)
-def _schema(domain: str, op_type: str, version: int | None) -> onnx.defs.OpSchema | None:
-    if version is None:
-        return None
-    try:
-        return onnx.defs.get_schema(op_type, version, "" if domain == "ai.onnx" else domain)
-    except onnx.defs.SchemaError:
-        return None

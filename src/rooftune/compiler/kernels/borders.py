@@ -11,7 +11,10 @@ from rooftune.compiler.maps import Map
 from rooftune.compiler.target import Target
 from rooftune.compiler.views import CHANNEL, COLUMN, Factor, View
 
-__all__ = ["emit_clear", "emit_pack", "emit_unpack"]
+__all__ = ["CLEAR", "emit_clear", "emit_pack", "emit_unpack"]
+
+CLEAR = "clear"
+"""The kernel that makes halos zero."""
 
 
 def emit_pack(name: str, source: str, view: View, y: Map, target: Target) -> list[Phase]:

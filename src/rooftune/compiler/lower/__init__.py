@@ -74,7 +74,7 @@ def _is_constant(node: ir.Node) -> bool:
 def _taken(work: Lowering, node: ir.Node) -> Refusal | None:
     first = node.inputs[0] if node.inputs else None
     if first is not None and first.name in work.integers:
-        wrong = contradiction_in(node, work.opset)
+        wrong = contradiction_in(node, work.opsets)
         return take_integers(work, node) if wrong is None else Refusal(wrong)
     take = taken_operators().get(node.op_type) if node.domain in ("", "ai.onnx") else None
     if take is None:
@@ -89,5 +89,5 @@ def _taken(work: Lowering, node: ir.Node) -> Refusal | None:
     if any(v.dtype not in (None, ir.DataType.FLOAT) for v in (*given, *node.outputs) if v is not None):
         return Refusal("it does not work on fp32 numbers")
     # code that trusts sizes which only the file declares would read and write anywhere
-    wrong = contradiction_in(node, work.opset)
+    wrong = contradiction_in(node, work.opsets)
     return take(work, node) if wrong is None else Refusal(wrong)

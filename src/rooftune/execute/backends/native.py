@@ -111,7 +111,11 @@ class Native:
         if not model.open_dimensions:
             return self.load(model_path, candidate, first)
         found = _of_open_sizes(model, model_path, candidate)
-        found.prepare(first, lambda shapes: _compiled_for(model_path, candidate, shapes))
+        try:
+            found.prepare(first, lambda shapes: _compiled_for(model_path, candidate, shapes))
+        except BaseException:
+            found.close()
+            raise
         return found
 
 

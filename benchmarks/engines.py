@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import json
 import os
 import sys
 import tempfile
@@ -175,6 +176,7 @@ def measure(entries: Mapping[str, Entry], inputs: Arrays, seconds: float, rounds
         ratio = raced.ratio(best, names.index(OURS))
         rows[OURS]["over_best_peer"] = {"peer": names[best], **asdict(ratio)}
     return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "engines": rows,
         "rounds": raced.rounds,
         "twin": asdict(raced.twin) if raced.twin else None,
@@ -292,6 +294,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20.0, help="of measuring per race, at least eight rounds")
     parser.add_argument("--quick", action="store_true", help="three rounds: to see that everything runs")
     parser.add_argument("--out", type=Path, help="file of the record")
+    parser.add_argument("--keep", action="store_true", help="leave in the record what is not measured now")
     parser.add_argument("--json", action="store_true", help="print the record instead of the table")
     options = parser.parse_args()
     options.threads = list(dict.fromkeys(options.threads))
@@ -307,19 +310,33 @@ def parse() -> argparse.Namespace:
     return options
 
 
+def kept_rows(path: Path | None, batch: int) -> dict[str, Any]:
+    """The rows of an earlier record of this computer; none where there is no such record."""
+    if path is None or not path.exists():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["machine"] != read_topology().name or record["batch"] != batch:
+        return {}
+    return {
+        name: {**row, "threads": {int(count): raced for count, raced in row["threads"].items()}}
+        for name, row in record["networks"].items()
+    }
+
+
 def main() -> int:
     """Race the engines on every network."""
     register()
     options = parse()
     engines = present([e for e in ENGINES if e == BASELINE or e in options.engines])
-    rows: dict[str, Any] = {}
-    reached: dict[str, bool] = {}
+    rows = kept_rows(options.out, options.batch) if options.keep else {}
     record: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rooftune-inductor-") as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         for network in options.networks:
-            rows[network] = run(network, engines, options)
-            reached |= goals(network, rows[network], options.batch)
+            found = run(network, engines, options)
+            earlier = rows.get(network, {}).get("threads", {})
+            rows[network] = {**found, "threads": dict(sorted({**earlier, **found["threads"]}.items()))}
+            reached = {goal: met for name, row in rows.items() for goal, met in goals(name, row, options.batch).items()}
             record = {
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
                 "machine": read_topology().name,
@@ -334,7 +351,7 @@ def main() -> int:
         print_json(record)
     else:
         show(rows, options.batch)
-    return judge(reached, sys.stderr if options.json else sys.stdout)
+    return judge(record["goals"], sys.stderr if options.json else sys.stdout)
 
 
 if __name__ == "__main__":

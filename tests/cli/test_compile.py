@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,19 @@ def test_open_sizes_have_to_be_bound(open_conv_net: Path, cli: InProcess) -> Non
     assert ended.code == 2
     assert "N" in ended.err and "open" in ended.err
     assert cli("compile", open_conv_net, "--batch", "2", "--json").json["native_share"]["nodes"] == 1.0
+
+
+def test_code_for_another_processor_can_be_looked_at(conv_net: Path, cli: InProcess) -> None:
+    name, word = ("neon", "fmla") if platform.machine() != "aarch64" else ("avx512", "zmm")
+    shown = cli("compile", conv_net, "--isa", name, "--dump", "asm")
+    assert shown.code == 0 and word in shown.out
+    assert cli("compile", conv_net, "--isa", name, "--json").json["isa"] == name
+
+
+def test_more_memory_than_there_is_gets_a_warning(open_conv_net: Path, cli: InProcess) -> None:
+    huge = cli("compile", open_conv_net, "--batch", str(10**9), "--dump", "schedule", "--tune", "off")
+    assert huge.code == 0 and "this machine has" in huge.err
+    assert "this machine has" not in cli("compile", open_conv_net, "--batch", "2", "--dump", "schedule").err
 
 
 @pytest.mark.parametrize(("option", "value"), [("--dump", "soul"), ("--isa", "mmx")])

@@ -11,7 +11,7 @@ from rooftune.compiler.lower import lower
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.machine_code import emit_assembly, emit_object
 from rooftune.compiler.program import build
-from rooftune.compiler.target import WIDTHS, Target
+from rooftune.compiler.target import target_for
 from rooftune.graph.text import model_of_text
 
 from .running import TARGETS, apply_kernel
@@ -22,15 +22,15 @@ NETWORK = """(float[1,3,16,16] x) => (float[1,5] y) <float[24,3,3,3] a, float[24
 
 
 def test_arm_processors_get_their_own_code() -> None:
-    _, lanes, registers, features = WIDTHS["neon"]
+    target = target_for("neon")
     lowered = lower(model_of_text(NETWORK))
     assert isinstance(lowered, Lowered)
-    program = build(lowered, Target("neon", lanes, registers, features))
+    program = build(lowered, target)
     text = program.text(program.pack()[1])
     triple = "aarch64-unknown-linux-gnu"
-    assembly = emit_assembly(text, triple, features)
+    assembly = emit_assembly(text, triple, target.features)
     assert "fmla\tv" in assembly and "yield" in assembly and "pause" not in assembly
-    assert emit_object(text, triple, features)[:4] == b"\x7fELF"
+    assert emit_object(text, triple, target.features)[:4] == b"\x7fELF"
 
 
 @pytest.mark.parametrize("isa", list(TARGETS))

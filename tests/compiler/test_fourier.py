@@ -15,7 +15,7 @@ from rooftune.compiler.kernels.grouped import Grouped
 from rooftune.compiler.machine_code import emit_object
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Activation
-from rooftune.compiler.target import WIDTHS, Target
+from rooftune.compiler.target import Target, target_for
 
 from .running import TARGETS, apply_kernel, lowered, program
 from .test_grouped import OPERATION, Case, check
@@ -174,8 +174,7 @@ def test_the_size_of_its_weights_is_known_before(name: str) -> None:
 
 
 def test_arm_processors_get_their_own_code() -> None:
-    _, lanes, registers, features = WIDTHS["neon"]
-    target = Target("neon", lanes, registers, features)
+    target = target_for("neon")
     cases = (CASES["5x5"][0], CASES["by channel"][0])
     shapes = [(case, Fourier(8, raw=case.groups == 1)) for case in cases]
     for case, schedule in [*shapes, (Case(6, 2, 2), Grouped(5, 1, 2)), (Case(6, 3, 6), Grouped(5, 1))]:
@@ -183,4 +182,4 @@ def test_arm_processors_get_their_own_code() -> None:
         constants = {name: arrays[name] for name in ("w", "b")}
         made = program(lowered([case.operation], {"x": case.x, "y": case.y}, constants, ["x"], "y"), target, schedule)
         text = made.text(made.pack()[1])
-        assert emit_object(text, "aarch64-unknown-linux-gnu", features)[:4] == b"\x7fELF"
+        assert emit_object(text, "aarch64-unknown-linux-gnu", target.features)[:4] == b"\x7fELF"

@@ -22,7 +22,7 @@ from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.machine_code import emit_object
 from rooftune.compiler.operations import Convert, Embedding
 from rooftune.compiler.program import build
-from rooftune.compiler.target import WIDTHS, Target, host_target
+from rooftune.compiler.target import Target, host_target, target_for
 from rooftune.execute import native_program
 from rooftune.execute.native_program import NativeProgram
 from rooftune.graph.load import load_proto
@@ -449,7 +449,7 @@ def test_integers_that_must_be_known_are_not_read() -> None:
 
 def test_code_for_arm() -> None:
     """It is written, and turned into an object, wherever that is done."""
-    _, lanes, registers, features = WIDTHS["neon"]
+    target = target_for("neon")
     x = np.ones((2, 5), np.int32)
     nodes: list[Node] = [
         ("Gather", ["t", "x"], {}),
@@ -459,6 +459,6 @@ def test_code_for_arm() -> None:
         ("Mul", ["v0", "v3"], {}),
     ]
     found = operations(model(nodes, x, {"t": numbers(7, 18), "none": np.int32(0), "axes": np.int64([2])}))
-    program = build(found, Target("neon", lanes, registers, features))
+    program = build(found, target)
     text = program.text(program.pack()[1])
-    assert emit_object(text, "aarch64-unknown-linux-gnu", features)[:4] == b"\x7fELF"
+    assert emit_object(text, "aarch64-unknown-linux-gnu", target.features)[:4] == b"\x7fELF"

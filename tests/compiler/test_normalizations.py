@@ -14,7 +14,7 @@ from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.machine_code import emit_assembly
 from rooftune.compiler.operations import Activation, LocalResponse, Normalization, Pointwise, Softmax
 from rooftune.compiler.program import build
-from rooftune.compiler.target import WIDTHS, Target, host_target
+from rooftune.compiler.target import Target, host_target, target_for
 from rooftune.graph.text import model_of_text
 
 from .running import TARGETS, Floats, lowered
@@ -175,13 +175,10 @@ ARM = {
 
 @pytest.mark.parametrize("kind", list(ARM))
 def test_arm_processors_get_their_own_code(kind: str) -> None:
-    _, lanes, registers, features = WIDTHS["neon"]
-    op = ARM[kind]
+    target = target_for("neon", threads=4)
     shape = (1, 21, 12, 50)
-    made = build(
-        lowered([op], {"x": shape, "y": shape}, {}, ["x"], "y"), Target("neon", lanes, registers, features, threads=4)
-    )
-    assembly = emit_assembly(made.text(made.pack()[1]), "aarch64-unknown-linux-gnu", features)
+    made = build(lowered([ARM[kind]], {"x": shape, "y": shape}, {}, ["x"], "y"), target)
+    assembly = emit_assembly(made.text(made.pack()[1]), "aarch64-unknown-linux-gnu", target.features)
     assert "fmla\tv" in assembly and not any(name in assembly for name in ("expf", "logf", "sinf", "sqrtf", "fmaf"))
 
 

@@ -19,7 +19,7 @@ from rooftune.compiler.machine_code import emit_assembly
 from rooftune.compiler.maps import Map
 from rooftune.compiler.operations import Activation
 from rooftune.compiler.program import Program
-from rooftune.compiler.target import WIDTHS, Target
+from rooftune.compiler.target import Target, target_for
 from rooftune.compiler.tune import Tuner
 
 from .running import TARGETS, apply_kernel, lowered, program, run
@@ -190,8 +190,7 @@ def test_two_mirrored_points_cost_three_multiply_adds() -> None:
 
 
 def test_arm_processors_are_asked_for_weights_ahead() -> None:
-    _, lanes, registers, features = WIDTHS["neon"]
-    target = Target("neon", lanes, registers, features)
+    target = target_for("neon")
     shape = Shape(channels=16, out=16)
     arrays = shape.arrays(0)
     work = lowered(
@@ -199,7 +198,7 @@ def test_arm_processors_are_asked_for_weights_ahead() -> None:
     )
     for schedule in (s for s in raw_schedules(shape, target) if s.tile == 2):
         made = program(work, target, schedule)
-        assembly = emit_assembly(made.text(made.pack()[1]), "aarch64-unknown-linux-gnu", features)
+        assembly = emit_assembly(made.text(made.pack()[1]), "aarch64-unknown-linux-gnu", target.features)
         assert "prfm\tpldl2keep" in assembly
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import threading
@@ -14,7 +15,7 @@ from rooftune.compiler.lower import lower
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.program import Program, build
 from rooftune.compiler.target import host_target
-from rooftune.execute.native_program import NativeProgram
+from rooftune.execute.native_program import NativeProgram, pages
 from rooftune.graph.text import model_of_text
 
 pytestmark = pytest.mark.skipif(host_target() is None, reason="no kernels for this processor")
@@ -105,6 +106,35 @@ def test_nobody_waits_for_a_thread_that_has_no_core(monkeypatch: pytest.MonkeyPa
     native.close()
 
 
+def test_what_another_thread_did_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is done before the caller has begun: the caller finds nothing to do, which takes no time."""
+    target = host_target()
+    found = lower(
+        model_of_text(
+            """(float[1,64,28,28] x) => (float[1,64,14,14] z) <float[64,64,3,3] w> {
+                y = Conv<pads=[1,1,1,1]>(x, w) z = MaxPool<kernel_shape=[2,2], strides=[2,2]>(y) }"""
+        )
+    )
+    assert target is not None and isinstance(found, Lowered)
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)  # this test is the worker
+    native = NativeProgram(build(found, replace(target, threads=2)))
+    monkeypatch.undo()
+    native._workers.clear()
+    x, z = np.ones((1, 64, 28, 28), np.float32), np.empty((1, 64, 14, 14), np.float32)
+    native.run({"x": x})
+    native._inputs[0], native._outputs[0] = x.ctypes.data, z.ctypes.data
+    once = native._code.function("once", None, ctypes.c_int64, ctypes.c_void_p)
+    for thread in (1, 0):
+        native._set("runs", 2)
+        once(thread, native._control.ctypes.data)
+    steps = [step.kernel for step, _ in native.program.phases]
+    shares = native.phase_shares()
+    native.close()
+    work = sum(s for s, kernel in zip(shares, steps, strict=True) if kernel not in ("pack", "clear"))
+    pool = sum(s for s, kernel in zip(shares, steps, strict=True) if "pool" in kernel)
+    assert abs(sum(shares) - 1) < 1e-9 and work > 5 * pool > 0, dict(zip(steps, shares, strict=True))
+
+
 def test_more_threads_than_cores() -> None:
     """Threads lose their cores in the middle of a run, and come back when others are runs ahead."""
     native = NativeProgram(program(2 * (os.cpu_count() or 1) + 3))
@@ -133,3 +163,9 @@ def test_closing_while_others_run() -> None:
     for one in asking:
         one.join(timeout=60)
     assert ended == ["the model is closed"] * 3
+
+
+@pytest.mark.parametrize("size", [1 << 60, 1 << 80])
+def test_memory_that_nobody_has_is_asked_for_by_its_size(size: int) -> None:
+    with pytest.raises(MemoryError, match=r"gives no .*B to the compiled model"):
+        pages(size)

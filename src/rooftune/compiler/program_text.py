@@ -12,7 +12,10 @@ from rooftune.compiler.threads import ARGUMENTS, synchronisation
 if TYPE_CHECKING:
     from rooftune.compiler.program import Program, Step
 
-__all__ = ["program_text"]
+__all__ = ["program_text", "stamps_per_thread"]
+
+_LINE = 8
+"""Stamps in a cache line."""
 
 
 def program_text(program: Program, weight_places: Mapping[str, int]) -> str:
@@ -20,7 +23,7 @@ def program_text(program: Program, weight_places: Mapping[str, int]) -> str:
 
     weight_places  where packed weights begin, in floats
     """
-    functions, declarations, calls = [], dict[str, None](), _stamp(0)
+    functions, declarations, calls = [], dict[str, None](), list[str]()
     shared: dict[str, str] = {}
     number = 0
     for place, (step, phase) in enumerate(program.phases):
@@ -40,18 +43,23 @@ def program_text(program: Program, weight_places: Mapping[str, int]) -> str:
         if step.kernel != CLEAR:
             # the room around a value and its pixels are written by two steps that nobody has to wait between
             calls.append(f"  call void @finished(ptr %control, i64 %threads, i64 %number{place})")
-        calls += _stamp(place + 1)
     pointers = [f"ptr %{name}" for name in ARGUMENTS]
     parameters = ", ".join(["i64 %thread", "i64 %threads", "i64 %run", *pointers, "ptr %control"])
     head = [
         f"define void @run({parameters}) noinline nounwind {{\nstart:",
-        "  %first = icmp eq i64 %thread, 0",
         "  %runs.before = sub i64 %run, 1",
         f"  %phases.before = mul i64 %runs.before, {len(program.phases)}",
+        f"  %stamps.row = mul i64 %thread, {stamps_per_thread(len(program.phases))}",
+        "  %stamps.mine = getelementptr inbounds i64, ptr %stamps, i64 %stamps.row",
     ]
     run = "\n".join([*head, *calls, "  ret void", "}"])
-    counter = "declare i64 @llvm.readcyclecounter()"
-    return "\n".join([*declarations, counter, *functions, run, synchronisation(program.target.architecture)])
+    return "\n".join([*declarations, *functions, run, synchronisation(program.target.architecture)])
+
+
+def stamps_per_thread(phases: int) -> int:
+    """Places for the times that one thread notes: the start of a run, which only the caller's does, and the end of its
+    last share of every phase. Threads have cache lines of their own."""
+    return -(-(phases + 1) // _LINE) * _LINE
 
 
 def _pointer(program: Program, name: str, operand: Operand, step: Step, weight_places: Mapping[str, int]) -> str:
@@ -79,6 +87,8 @@ def _printable(text: str) -> str:
 def _shared_out(n: int, function: str, pointers: Sequence[str]) -> list[str]:
     """Do the thread's own share of phase `n`, then those that nobody has begun."""
     return [
+        f"  br label %go{n}",
+        f"go{n}:",
         f"  %number{n} = add i64 %phases.before, {n + 1}",
         f"  br label %share{n}",
         f"share{n}:",
@@ -91,6 +101,7 @@ def _shared_out(n: int, function: str, pointers: Sequence[str]) -> list[str]:
         f"  br i1 %mine{n}, label %work{n}, label %after{n}",
         f"work{n}:",
         f"  call void @{function}({', '.join(['i64 %thread', f'i64 %which{n}', 'i64 %threads', *pointers])})",
+        *_stamp(n + 1),
         "  call void @finish(ptr %control)",
         f"  br label %after{n}",
         f"after{n}:",
@@ -102,13 +113,9 @@ def _shared_out(n: int, function: str, pointers: Sequence[str]) -> list[str]:
 
 
 def _stamp(place: int) -> list[str]:
-    """The first thread notes the time; a reading costs some 20 cycles."""
+    """A thread notes the time, which costs some 20 cycles. All do, as nobody knows who does the last share."""
     return [
-        f"  br i1 %first, label %note{place}, label %go{place}",
-        f"note{place}:",
         f"  %tick{place} = call i64 @llvm.readcyclecounter()",
-        f"  %tick{place}.at = getelementptr inbounds i64, ptr %stamps, i64 {place}",
+        f"  %tick{place}.at = getelementptr inbounds i64, ptr %stamps.mine, i64 {place}",
         f"  store i64 %tick{place}, ptr %tick{place}.at",
-        f"  br label %go{place}",
-        f"go{place}:",
     ]

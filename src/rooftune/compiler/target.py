@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rooftune.compiler.machine_code import architecture, host_features
 from rooftune.machine.topology import read_topology
 
-__all__ = ["WIDTHS", "Target", "host_target"]
+__all__ = ["WIDTHS", "Target", "host_target", "target_for"]
 
 WIDTHS = {
     "avx512": ("x86_64", 16, 32, ("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx2", "fma", "avx")),
@@ -48,6 +48,11 @@ class Target:
         return WIDTHS[self.isa][0]
 
     @property
+    def triple(self) -> str:
+        """What LLVM writes code for; "" where that is the computer it runs on."""
+        return "" if self.architecture == architecture() else f"{self.architecture}-unknown-linux-gnu"
+
+    @property
     def sums(self) -> int:
         """Vectors a kernel may hold as sums: the rest is for operands, and LLVM spills beyond 29 of 32."""
         return self.registers - 4
@@ -56,10 +61,15 @@ class Target:
 def host_target(isa: str | None = None, threads: int = 1) -> Target | None:
     """The widest instruction set of this processor, or the one asked for; None where it has none of `WIDTHS`."""
     present = host_features()
-    for name, (machine, lanes, registers, features) in WIDTHS.items():
-        if machine != architecture() or not present.issuperset(features) or isa not in (None, name):
-            continue
-        found = Target(name, lanes, registers, features, fused=name != "sse", threads=threads)
-        sizes = {c.level: c.size_bytes for c in read_topology().caches}
-        return replace(found, l1=sizes.get(1, _L1), l2=sizes.get(2, _L2), l3=sizes.get(3, _L3))
+    for name, (machine, _, _, features) in WIDTHS.items():
+        if machine == architecture() and present.issuperset(features) and isa in (None, name):
+            return target_for(name, threads)
     return None
+
+
+def target_for(isa: str, threads: int = 1) -> Target:
+    """A key of `WIDTHS` whether this processor has it or not, with this processor's caches."""
+    _, lanes, registers, features = WIDTHS[isa]
+    sizes = {c.level: c.size_bytes for c in read_topology().caches}
+    l1, l2, l3 = sizes.get(1, _L1), sizes.get(2, _L2), sizes.get(3, _L3)
+    return Target(isa, lanes, registers, features, isa != "sse", threads, l1, l2, l3)

@@ -73,6 +73,7 @@ def synchronisation(architecture: str) -> str:
     return f"""
 declare i64 @syscall(i64, ...)
 declare i32 @sched_yield()
+declare i64 @llvm.readcyclecounter()
 {declared}
 define i1 @claim(ptr %control, i64 %share, i64 %number) noinline nounwind {{
 start:
@@ -190,6 +191,11 @@ done:
 
 define void @submit(ptr %control) noinline nounwind {{
 start:
+  ; the start of the run: while the caller wakes the others, they may have done all of it
+  %stamps.at = getelementptr i8, ptr %control, i64 {FIELDS["arguments"] + 8 * ARGUMENTS.index("stamps")}
+  %stamps = load ptr, ptr %stamps.at
+  %tick = call i64 @llvm.readcyclecounter()
+  store i64 %tick, ptr %stamps
   %runs.at = getelementptr i8, ptr %control, i64 {FIELDS["runs"]}
   %before = load i64, ptr %runs.at
   %number = add i64 %before, 1

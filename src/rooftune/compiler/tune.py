@@ -23,8 +23,8 @@ from rooftune.protocols import Store
 
 __all__ = ["COMPILER", "Timer", "Tuner"]
 
-COMPILER = 3
-"""Raised when a change of the kernels makes older measurements worthless."""
+COMPILER = 4
+"""Raised when a change of the kernels, or of how they are measured, makes older measurements worthless."""
 
 _OF_A_KIND = 2
 """How many of each algorithm (of each tile size, for Winograd's) are timed."""

@@ -9,7 +9,7 @@ import os
 import statistics
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from rooftune.compiler.machine_code import CodeStore, compile_code
 from rooftune.compiler.program import Program, Selection
+from rooftune.compiler.program_text import stamps_per_thread
 from rooftune.compiler.threads import ARGUMENTS, FIELDS, control_bytes
 from rooftune.execute.placement import choose_cpus, sibling_groups, usable_cpus
+from rooftune.quantities import si
 
 __all__ = ["SPINS", "Memory", "NativeProgram", "pages", "step_seconds"]
 
@@ -58,7 +60,7 @@ class NativeProgram:
         for place in range(copies):
             self._weights[place * self._apart :][: packed.nbytes] = packed.view(np.uint8)
         self._arena = take(program.arena)
-        self._stamps = np.zeros(len(program.phases) + 1, np.uint64)
+        self._stamps = pages(8 * threads * stamps_per_thread(len(program.phases))).view(np.int64)
         self._control = pages(control_bytes(threads))
         self._inputs = (ctypes.c_void_p * max(1, len(program.inputs)))()
         self._outputs = (ctypes.c_void_p * max(1, len(program.outputs)))()
@@ -129,9 +131,12 @@ class NativeProgram:
 
     def phase_shares(self) -> list[float]:
         """What share of the last run each phase took, by the processor's own counter."""
-        ticks = np.diff(self._stamps.astype(np.int64))
-        total = int(ticks.sum())
-        return [float(t) / total if total > 0 else 0.0 for t in ticks]
+        count = len(self.program.phases)
+        rows = self._stamps[: self.threads * stamps_per_thread(count)].reshape(self.threads, -1)
+        # a phase is over when its last share is, whoever did that; who did none of it noted the time in an earlier run
+        ends = np.maximum.accumulate([rows[0, 0], *rows[:, 1 : count + 1].max(axis=0)])
+        total = int(ends[-1] - ends[0])
+        return [float(t) / total if total > 0 else 0.0 for t in np.diff(ends)]
 
     def close(self) -> None:
         """End the threads and free the memory; the program cannot be run afterwards."""
@@ -156,12 +161,16 @@ class NativeProgram:
         self._control[place : place + 8].view(np.uint64)[0] = value
 
 
-def step_seconds(program: Program, rounds: Sequence[Sequence[float]]) -> list[float]:
-    """Median seconds of every step from those of all phases in several runs."""
+def step_seconds(
+    program: Program,
+    rounds: Sequence[Sequence[float]],
+    typical: Callable[[Iterable[float]], float] = statistics.median,
+) -> list[float]:
+    """Seconds of every step from those of all phases in several runs: the medians, or what else is typical."""
     found, place = [], 0
     for step in program.steps:
         places = range(place, place := place + len(step.phases))
-        found.append(statistics.median(sum(one[p] for p in places) for one in rounds))
+        found.append(typical(sum(one[p] for p in places) for one in rounds))
     return found
 
 
@@ -196,7 +205,10 @@ def pages(size: int) -> NDArray[np.uint8]:
     """Zeroed memory that begins at a page, with large pages where the system gives them."""
     # large pages are for private memory: what is shared, as Python's default is, seldom gets any
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
-    found = mmap.mmap(-1, max(size, mmap.PAGESIZE), **private)
+    try:
+        found = mmap.mmap(-1, max(size, mmap.PAGESIZE), **private)
+    except (OSError, OverflowError) as why:
+        raise MemoryError(f"the system gives no {si(size, 'B')} to the compiled model: {why}") from None
     if size >= _HUGE_FROM and hasattr(mmap, "MADV_HUGEPAGE"):
         found.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(found, np.uint8)

@@ -106,6 +106,12 @@ class Topology:
         firsts = (next((c for c in group if c in usable), None) for group in self.siblings)
         return tuple(sorted(c for c in firsts if c is not None)) or self.cores
 
+    @property
+    def usable_memory_bytes(self) -> int | None:
+        """What this process may take at most; None where nobody says."""
+        known = [b for b in (self.memory_bytes, self.memory_limit_bytes) if isinstance(b, int)]
+        return min(known) if known else None
+
 
 def read_topology(root: Path = Path("/")) -> Topology:
     """Look at this computer, or at a recorded `/proc` and `/sys` below `root`.

@@ -11,7 +11,7 @@ from rooftune.compiler.describe import layout_lines, lowered_lines, schedule_lin
 from rooftune.compiler.lowering import Lowered
 from rooftune.compiler.machine_code import emit_assembly
 from rooftune.compiler.program import Program, build
-from rooftune.compiler.target import WIDTHS, Target, host_target
+from rooftune.compiler.target import WIDTHS, Target, host_target, target_for
 from rooftune.compiler.tune import Tuner
 from rooftune.errors import InputError, MissingDependency
 from rooftune.execute.divide import Divided, divide
@@ -147,7 +147,8 @@ def compile_model(
 ) -> Compiled:
     """Compile a model for this processor, as far as there are kernels and as far as that pays.
 
-    isa           instruction set to write for, a key of `compiler.target.WIDTHS`; default the widest there is
+    isa           instruction set to write for, a key of `compiler.target.WIDTHS`; default the widest there is. For one
+                  that this processor does not have, schedules are guessed
     threads       how many will run it: schedules are chosen for them
     exactness     `reassociates` for convolutions as they are written only, `approximates` for Winograd's too
     tune          seconds for choosing schedules by measurement; what was measured before costs nothing. 0: guesses
@@ -160,12 +161,12 @@ def compile_model(
     if isa is not None and isa not in WIDTHS:
         raise InputError(f"no instruction set is called {isa!r}", f"choose one of {', '.join(WIDTHS)}")
     winograd = read_exactness(exactness) is Exactness.APPROXIMATES
-    target = host_target(isa, threads)
-    if target is None:
+    here = host_target(isa, threads)
+    if here is None and isa is None:
         raise MissingDependency(
-            f"this processor does not have {isa}" if isa else "there are no kernels for this processor",
-            "the other backends run here: see `rooftune doctor`",
+            "there are no kernels for this processor", "the other backends run here: see `rooftune doctor`"
         )
+    target = here or target_for(isa or "", threads)
     model = open_model(source, shapes=shapes, batch=batch)
     require_complete(model)
     seconds = dict.fromkeys(("lower", "program", "pack", "llvm"), 0.0)
@@ -178,7 +179,7 @@ def compile_model(
                 f"the model cannot be compiled: {why}", "run it with another engine: `rooftune optimize` chooses one"
             ) from why
         seconds["lower"] = time.perf_counter() - started
-    tuner = tuner_for(target, tune) if tune > 0 else None
+    tuner = tuner_for(target, tune) if tune > 0 and here is not None else None
     parts = tuple(
         None if p.lowered is None else _compiled(p.lowered, target, winograd, tuner, machine_code, seconds, report)
         for p in divided.parts
@@ -210,7 +211,7 @@ def _compiled(
     assembly = ""
     if machine_code:
         with report.stage("compiling"):
-            assembly = emit_assembly(text, features=target.features)
+            assembly = emit_assembly(text, target.triple, target.features)
     clock.append(time.perf_counter())
     for name, start, end in zip(("program", "pack", "llvm"), clock, clock[1:], strict=False):
         seconds[name] += end - start

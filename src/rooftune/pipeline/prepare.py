@@ -19,6 +19,8 @@ from rooftune.protocols import Progress
 __all__ = ["HOST", "open_machine", "open_model", "require_complete", "require_threads", "thread_count"]
 
 HOST = "host"
+_SHOWN = 4
+"""Inputs that an error names."""
 
 
 def open_model(
@@ -89,11 +91,22 @@ def require_complete(model: Model) -> None:
     open_ones = model.open_dimensions
     if open_ones:
         shapes = {name: getattr(kind, "dims", None) or () for name, kind in model.inputs.items()}
-        name, dims = next(
-            (item for item in shapes.items() if not all(isinstance(d, int) for d in item[1])), ("input", ())
-        )
-        example = "x".join(str(d) if isinstance(d, int) else "1" for d in dims)
         raise InputError(
             f"the inputs have open dimensions: {', '.join(open_ones)}",
-            f"bind them with --batch N or --shape {name}={example}, or give data with --input",
+            f"bind them with {' or '.join(_bindings(shapes))}, or give data with --input",
         )
+
+
+def _bindings(shapes: Mapping[str, Sequence[object]]) -> list[str]:
+    """Options that bind every open dimension: `--batch` where all are the first ones, and a shape for each input."""
+    open_inputs = {name: dims for name, dims in shapes.items() if not all(isinstance(d, int) for d in dims)}
+    wanted = []
+    if all(isinstance(d, int) for dims in open_inputs.values() for d in dims[1:]):
+        wanted.append("--batch N")
+    texts = [
+        f"--shape {name}={'x'.join(str(d) if isinstance(d, int) else '1' for d in dims)}"
+        for name, dims in list(open_inputs.items())[:_SHOWN]
+    ]
+    if texts:
+        wanted.append(" ".join(texts) + (" ..." if len(open_inputs) > _SHOWN else ""))
+    return wanted or ["--batch N"]

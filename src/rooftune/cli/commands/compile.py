@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +19,7 @@ from rooftune.cli.options import (
     read_seconds,
     read_shapes,
 )
-from rooftune.cli.screen import ScreenProgress, print_json
+from rooftune.cli.screen import ScreenProgress, print_json, warn
 
 
 @app.command(name="compile")
@@ -35,7 +36,8 @@ def compile_(
         typer.Option(
             "--isa",
             metavar="NAME",
-            help="Instruction set: avx512, avx2, sse, neon. Default: the widest here.",
+            help="Instruction set: avx512, avx2, sse, neon, also to look at code for another processor. "
+            "Default: the widest here.",
             show_default=False,
         ),
     ] = None,
@@ -71,14 +73,14 @@ def compile_(
         machine_code=dump in (None, "asm"),
         progress=ScreenProgress(),
     )
+    facts = compiled.facts()
+    warn(_too_large(facts))
     if as_json:
-        facts = compiled.facts()
         print_json(facts if dump is None else {**facts, "dump": compiled.stage(dump)})
         return
     if dump is not None:
         sys.stdout.write(compiled.stage(dump) + "\n")
         return
-    facts = compiled.facts()
     took = ", ".join(f"{part} {seconds:.2f} s" for part, seconds in facts["seconds"].items())
     memory = f"arena {facts['arena_bytes'] / 1e6:.1f} MB, weights {facts['weight_bytes'] / 1e6:.1f} MB ({took})"
     if compiled.whole:
@@ -92,3 +94,17 @@ def compile_(
         f"\n{compiled.name}: {facts['nodes']} nodes in {len(facts['stages'])} stages for {facts['isa']}, "
         f"{100 * nodes:.0f} % of them{time_share} native; {memory}"
     )
+
+
+def _too_large(facts: Mapping[str, Any]) -> list[str]:
+    """A warning where a compiled model needs more memory than there is."""
+    from rooftune.machine.topology import read_topology
+    from rooftune.quantities import si
+
+    size, limit = facts["arena_bytes"] + facts["weight_bytes"], read_topology().usable_memory_bytes
+    if limit is None or size <= limit:
+        return []
+    return [
+        f"it needs {si(size, 'B')} of memory, and this machine has {si(limit, 'B')}; compile it for smaller inputs "
+        "(--batch, --shape)"
+    ]

@@ -20,7 +20,7 @@ CSPResNet50 ≥ 1.2, and ≥ 1.07 times as fast as the best peer on each of thes
 Writes results/engines.json (with --batch N results/engines_batchN.json; with --quick nothing unless --out says where),
 prints a table, and ends with 1 and the list of what was missed.
 
-Usage: python benchmarks/engines.py [--only PATTERN ...] [--engines NAME ...] [--threads N ...] [--batch N]
+Usage: python benchmarks/engines.py [--only PATTERN ...] [--engines NAME ...] [--threads N ...] [--batch N] [--keep]
 Needs: pip install rooftune[openvino,torch,bench] -c constraints.txt
 """
 

@@ -58,7 +58,8 @@ def predict(kernel: Kernel, roof: Roof, machine: Machine, threads: int, backend:
     """max(compute / utilisation, memory / utilisation) + overhead.
 
     Utilisation = share of the peak this class of kernel reaches on large shapes × channels lost to vector
-    alignment. A machine that states its own time per kernel start overrides the backend's.
+    alignment; by the arithmetic of the graph, so that Winograd's convolutions may reach more than all of it. A machine
+    that states its own time per kernel start overrides the backend's.
     """
     if kernel.kind != "compute":
         return Prediction(0.0, 1.0, 0.0, roof.bound)

@@ -27,7 +27,6 @@ __all__ = ["Choose", "Program", "Selection", "Step", "build"]
 _FILLED = 1.03
 """What other weights grow to at most, where the last vector is filled up."""
 
-
 _FEW_CHANNELS = 4
 """Images of at most so many channels are not filled up to a vector."""
 

@@ -73,6 +73,11 @@ class Compiled:
         """True where all of the model runs natively."""
         return len(self.parts) == 1 and self.parts[0] is not None
 
+    @property
+    def runs_here(self) -> bool:
+        """False for an instruction set that this processor does not have: nothing of it can be measured."""
+        return host_target(self.target.isa) is not None
+
     def stage(self, name: str) -> str:
         """The text of one of `STAGES`; that of all native parts where the model is in several.
 
@@ -161,14 +166,13 @@ def compile_model(
     if isa is not None and isa not in WIDTHS:
         raise InputError(f"no instruction set is called {isa!r}", f"choose one of {', '.join(WIDTHS)}")
     winograd = read_exactness(exactness) is Exactness.APPROXIMATES
-    here = host_target(isa, threads)
-    if here is None and isa is None:
+    target = host_target(threads=threads) if isa is None else target_for(isa, threads)
+    if target is None:
         raise MissingDependency(
             "there are no kernels for this processor", "the other backends run here: see `rooftune doctor`"
         )
-    target = here or target_for(isa or "", threads)
     model = open_model(source, shapes=shapes, batch=batch)
-    require_complete(model)
+    require_complete(model, data=False)
     seconds = dict.fromkeys(("lower", "program", "pack", "llvm"), 0.0)
     with report.stage("lowering"):
         started = time.perf_counter()
@@ -179,7 +183,7 @@ def compile_model(
                 f"the model cannot be compiled: {why}", "run it with another engine: `rooftune optimize` chooses one"
             ) from why
         seconds["lower"] = time.perf_counter() - started
-    tuner = tuner_for(target, tune) if tune > 0 and here is not None else None
+    tuner = tuner_for(target, tune) if tune > 0 and host_target(target.isa) is not None else None
     parts = tuple(
         None if p.lowered is None else _compiled(p.lowered, target, winograd, tuner, machine_code, seconds, report)
         for p in divided.parts

@@ -79,8 +79,11 @@ def require_threads(machine: Machine, threads: int | None) -> None:
         )
 
 
-def require_complete(model: Model) -> None:
-    """InputError unless the model can be run: its weights are there and its inputs have sizes."""
+def require_complete(model: Model, *, data: bool = True) -> None:
+    """InputError unless the model can be run: its weights are there and its inputs have sizes.
+
+    data  False where nobody can give data, whose shapes would bind open dimensions
+    """
     if model.missing_data:
         names = ", ".join(model.missing_data[:3])
         count = len(model.missing_data)
@@ -93,7 +96,7 @@ def require_complete(model: Model) -> None:
         shapes = {name: getattr(kind, "dims", None) or () for name, kind in model.inputs.items()}
         raise InputError(
             f"the inputs have open dimensions: {', '.join(open_ones)}",
-            f"bind them with {' or '.join(_bindings(shapes))}, or give data with --input",
+            f"bind them with {' or '.join(_bindings(shapes))}" + (", or give data with --input" if data else ""),
         )
 
 
@@ -109,4 +112,4 @@ def _bindings(shapes: Mapping[str, Sequence[object]]) -> list[str]:
     ]
     if texts:
         wanted.append(" ".join(texts) + (" ..." if len(open_inputs) > _SHOWN else ""))
-    return wanted or ["--batch N"]
+    return wanted

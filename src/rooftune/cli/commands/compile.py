@@ -20,6 +20,7 @@ from rooftune.cli.options import (
     read_shapes,
 )
 from rooftune.cli.screen import ScreenProgress, print_json, warn
+from rooftune.quantities import si
 
 
 @app.command(name="compile")
@@ -75,6 +76,8 @@ def compile_(
     )
     facts = compiled.facts()
     warn(_too_large(facts))
+    if not compiled.runs_here:
+        warn([f"this processor does not have {facts['isa']}: algorithms are guessed, --tune measures nothing"])
     if as_json:
         print_json(facts if dump is None else {**facts, "dump": compiled.stage(dump)})
         return
@@ -82,7 +85,7 @@ def compile_(
         sys.stdout.write(compiled.stage(dump) + "\n")
         return
     took = ", ".join(f"{part} {seconds:.2f} s" for part, seconds in facts["seconds"].items())
-    memory = f"arena {facts['arena_bytes'] / 1e6:.1f} MB, weights {facts['weight_bytes'] / 1e6:.1f} MB ({took})"
+    memory = f"arena {si(facts['arena_bytes'], 'B')}, weights {si(facts['weight_bytes'], 'B')} ({took})"
     if compiled.whole:
         print(compiled.stage("schedule"))
         print(f"\n{compiled.name}: {facts['nodes']} nodes in {len(facts['steps'])} steps for {facts['isa']}; {memory}")
@@ -99,7 +102,6 @@ def compile_(
 def _too_large(facts: Mapping[str, Any]) -> list[str]:
     """A warning where a compiled model needs more memory than there is."""
     from rooftune.machine.topology import read_topology
-    from rooftune.quantities import si
 
     size, limit = facts["arena_bytes"] + facts["weight_bytes"], read_topology().usable_memory_bytes
     if limit is None or size <= limit:

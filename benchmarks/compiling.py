@@ -36,11 +36,10 @@ from typing import Any
 
 import numpy as np
 from engines import NETWORKS
-from goals import judge
+from goals import conclude
 from record import write_record
 
 from rooftune import zoo
-from rooftune.cli.screen import print_json
 from rooftune.execute.backend import find_backend
 from rooftune.execute.placement import usable_cpus
 from rooftune.graph.load import load
@@ -202,11 +201,7 @@ def main() -> int:
             }
             if options.out is not None:
                 write_record(options.out, record)
-    if options.json:
-        print_json(record)
-    else:
-        show(rows, options.threads)
-    return judge(reached, sys.stderr if options.json else sys.stdout)
+    return conclude(record, options.json, lambda: show(rows, options.threads))
 
 
 if __name__ == "__main__":

@@ -40,12 +40,11 @@ from typing import Any
 from accuracy import error_of
 from convolution_layers import CACHED, LAYERS, Layer
 from convolution_verdict import BASELINE, ENGINES, OURS, geometric_mean, goals, show
-from goals import judge
+from goals import conclude
 from ncnn_files import ConversionFailed, convert
 from peers import present, register, versions
 from record import write_record
 
-from rooftune.cli.screen import print_json
 from rooftune.compiler.describe import step_facts
 from rooftune.compiler.lower import lower
 from rooftune.compiler.program import build
@@ -308,11 +307,7 @@ def main() -> int:
         print(layer.name, file=sys.stderr, flush=True)
         cached[layer.name] = measure_cached(layer, options)
         record = keep(rows, cached, engines, options)
-    if options.json:
-        print_json(record)
-    else:
-        show(rows, cached, options.threads)
-    return judge(record["goals"], sys.stderr if options.json else sys.stdout)
+    return conclude(record, options.json, lambda: show(rows, cached, options.threads))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from goals import judge
+from goals import conclude
 from record import write_record
 
 from rooftune.cli.screen import print_json
@@ -150,11 +150,7 @@ def main() -> int:
         "goals": reached,
     }
     write_record(args.out, record)
-    if args.json:
-        print_json(record)
-    else:
-        show(rows)
-    return judge(reached, sys.stderr if args.json else sys.stdout)
+    return conclude(record, args.json, lambda: show(rows))
 
 
 if __name__ == "__main__":

@@ -41,14 +41,14 @@ from typing import Any
 
 import numpy as np
 from accuracy import error_of
-from goals import judge
+from goals import conclude
 from ncnn_files import ConversionFailed, convert
 from numpy.typing import NDArray
 from peers import present, register, versions
 from record import write_record
 
 from rooftune import zoo
-from rooftune.cli.screen import ScreenProgress, print_json
+from rooftune.cli.screen import ScreenProgress
 from rooftune.errors import InputError
 from rooftune.execute.backend import Candidate, find_backend
 from rooftune.execute.competitor import Entry
@@ -347,11 +347,7 @@ def main() -> int:
             }
             if options.out is not None:
                 write_record(options.out, record)
-    if options.json:
-        print_json(record)
-    else:
-        show(rows, options.batch)
-    return judge(record["goals"], sys.stderr if options.json else sys.stdout)
+    return conclude(record, options.json, lambda: show(rows, options.batch))
 
 
 if __name__ == "__main__":

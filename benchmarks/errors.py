@@ -28,11 +28,10 @@ from typing import Any
 
 from accuracy import error_of
 from engines import NETWORKS, WEIGHTS_SEED, example, reference
-from goals import judge
+from goals import conclude
 from record import write_record
 
 from rooftune import zoo
-from rooftune.cli.screen import print_json
 from rooftune.execute.backend import Candidate, find_backend
 from rooftune.execute.backends.onnxruntime import reference_candidate
 from rooftune.execute.competitor import Entry
@@ -112,11 +111,7 @@ def main() -> int:
         "goals": reached,
     }
     write_record(options.out, record)
-    if options.json:
-        print_json(record)
-    else:
-        show(rows)
-    return judge(reached, sys.stderr if options.json else sys.stdout)
+    return conclude(record, options.json, lambda: show(rows))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
-__all__ = ["judge"]
+from rooftune.cli.screen import print_json
+
+__all__ = ["conclude", "judge"]
 
 
 def judge(reached: Mapping[str, bool], out: TextIO | None = None) -> int:
@@ -17,3 +19,12 @@ def judge(reached: Mapping[str, bool], out: TextIO | None = None) -> int:
     for goal in missed:
         print(f"MISSED  {goal}", file=screen)
     return 1 if missed else 0
+
+
+def conclude(record: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> int:
+    """Print a record whole, or as the table that `show` prints, and judge its goals; the exit code."""
+    if as_json:
+        print_json(record)
+    else:
+        show()
+    return judge(record["goals"], sys.stderr if as_json else sys.stdout)
